@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-Type_u8 = NDArray[np.uint8]
-Type_u16 = NDArray[np.uint16]
-Type_u32 = NDArray[np.uint32]
-Type_u64 = NDArray[np.uint64]
-Type_i64 = NDArray[np.int64]
-Type_i32 = NDArray[np.int32]
+U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
+U32 = NDArray[np.uint32]
+U64 = NDArray[np.uint64]
+I64 = NDArray[np.int64]
+I32 = NDArray[np.int32]
 
 #: `src_hi`/`dst_hi` of an IPv4 address: a prefix that no IPv6 unicast or multicast address has. `*_lo` is the address.
 IPV4_HIGH = 0x8000_0000_0000_0000
@@ -42,17 +42,17 @@ class Interface:
 class RawBatch:
     """Packets as captured, in capture order. n rows; positions count bytes from the start of `data`."""
 
-    data: type_u8
+    data: U8
     """The bytes of all these packets (and whatever lies between them). shape (bytes,)"""
-    position: type_i64
+    position: I64
     """Where each packet's link-layer header starts in `data`. shape (n,)"""
-    captured: type_i64
+    captured: I64
     """Bytes that were captured of it. shape (n,)"""
-    length: type_i64
+    length: I64
     """Bytes it had on the wire (`captured` where a file says less than was captured). shape (n,)"""
-    time_ns: type_i64
+    time_ns: I64
     """Capture time, nanoseconds since the Unix epoch. shape (n,)"""
-    interface: type_u16
+    interface: U16
     """Index into `interfaces`. shape (n,)"""
     interfaces: Sequence[Interface]
     """The interfaces known so far: grows over a capture, an index never changes its meaning."""
@@ -86,46 +86,46 @@ class IcmpError:
 class PacketBatch:
     """The TCP segments of a RawBatch, in capture order. n rows, one a segment; addresses and ports in host order."""
 
-    data: type_u8
+    data: U8
     """Where payload and options lie: the RawBatch's bytes, or a copy with reassembled datagrams added behind them."""
-    packet: type_i64
+    packet: I64
     """Packet number over the whole timeline."""
-    time_ns: type_i64
+    time_ns: I64
     """Capture time, nanoseconds since the Unix epoch."""
-    src_hi: type_u64
+    src_hi: U64
     """Upper 64 bits of the IPv6 source address; IPV4_HIGH for IPv4."""
-    src_lo: type_u64
+    src_lo: U64
     """Lower 64 bits of the source address; the whole address for IPv4."""
-    dst_hi: type_u64
-    dst_lo: type_u64
-    src_port: type_u16
-    dst_port: type_u16
-    seq: type_u32
-    ack: type_u32
+    dst_hi: U64
+    dst_lo: U64
+    src_port: U16
+    dst_port: U16
+    seq: U32
+    ack: U32
     """Acknowledgment number as sent, meaningful only under the ACK flag."""
-    flags: type_u8
+    flags: U8
     """CWR ECE URG ACK PSH RST SYN FIN, from 0x80 down to 0x01 (RFC 9293 section 3.1)."""
-    window: type_u16
+    window: U16
     """As sent: not scaled."""
-    payload_length: type_i64
+    payload_length: I64
     """Payload bytes on the wire, from the IP and TCP headers: not from the capture, never with Ethernet padding."""
-    payload_position: type_i64
+    payload_position: I64
     """Where the payload starts in `data`."""
-    payload_captured: type_i64
+    payload_captured: I64
     """Payload bytes that are there, at most `payload_length`: less where the snap length cut."""
-    options_position: type_i64
+    options_position: I64
     """Where the TCP options start in `data`."""
-    options_length: type_i64
+    options_length: I64
     """Captured bytes of TCP options."""
-    ttl: type_u8
+    ttl: U8
     """Time to live or hop limit of the innermost IP header."""
-    ip_id: type_u16
+    ip_id: U16
     """IPv4 identification; 0 for IPv6."""
-    checksum: type_u16
+    checksum: U16
     """TCP checksum as sent."""
-    network: type_i64
+    network: I64
     """A number that stands for the VLAN tags, VNIs and tunnel ids that the packet came under; 0 for none."""
-    interface: type_u16
+    interface: U16
     """Capture interface of the timeline (index into the RawBatch's `interfaces`)."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Packets of the RawBatch that are no row here, by reason; len(raw) == len(self) + sum(skipped.values())."""
