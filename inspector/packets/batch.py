@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector import endpoints
+
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 U32 = NDArray[np.uint32]
@@ -21,7 +23,7 @@ I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
 
 #: `src_hi`/`dst_hi` of an IPv4 address: a prefix that no IPv6 unicast or multicast address has. `*_lo` is the address.
-IPV4_HIGH = 0x8000_0000_0000_0000
+IPV4_HIGH = endpoints.IPV4_HIGH
 
 #: A batch never spans a packet number divisible by this: global bounds are checked there, so that they do not depend
 #: on how a source happens to cut its batches.

@@ -1,0 +1,95 @@
+"""What the TCP layer hands to the protocols: a piece of one direction's byte stream, in order.
+
+A chunk covers the stream offsets [offset, offset + length). Its bytes may lie in several pieces (one a segment), with
+headers between them, so a decoder asks for a view of what it wants to read and steps over what it only counts; nothing
+is copied or joined for bytes that nobody reads. For every offset the chunk knows the packet by which everything up to
+there had arrived, and its time. Views live only as long as the call that brought the chunk: a decoder copies what it keeps.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Protocol
+
+#: Directions of a connection: indices, so that per-direction state is a two-element list.
+FROM_CLIENT = 0
+FROM_SERVER = 1
+
+
+class StreamChunk(Protocol):
+    """In-order bytes of one direction. Offsets count from the first byte after the SYN (or the first byte seen)."""
+
+    direction: int
+    """FROM_CLIENT or FROM_SERVER."""
+    offset: int
+    """Stream offset of the first byte."""
+    length: int
+    """Bytes; at least 1."""
+
+    def view(self, offset: int) -> memoryview | bytes:
+        """The bytes from `offset` (inside the chunk) to the end of the piece that holds it: at least one byte."""
+
+    def packet_at(self, offset: int) -> int:
+        """The packet with which the byte at `offset`, and all before it, had arrived."""
+
+    def time_at(self, offset: int) -> int:
+        """Capture time of `packet_at(offset)`, nanoseconds since the Unix epoch."""
+
+
+class Piece:
+    """A chunk of one piece: one segment's payload, or what a reassembler held."""
+
+    __slots__ = ("_data", "_packet", "_time_ns", "direction", "length", "offset")
+
+    def __init__(self, direction: int, offset: int, data: memoryview | bytes, packet: int, time_ns: int) -> None:
+        self.direction = direction
+        self.offset = offset
+        self.length = len(data)
+        self._data = data
+        self._packet = packet
+        self._time_ns = time_ns
+
+    def view(self, offset: int) -> memoryview | bytes:
+        return self._data if offset == self.offset else self._data[offset - self.offset :]
+
+    def packet_at(self, offset: int) -> int:
+        return self._packet
+
+    def time_at(self, offset: int) -> int:
+        return self._time_ns
+
+
+class Pieces:
+    """A chunk of several pieces that join up. `starts[i]` is the stream offset of `data[i]`."""
+
+    __slots__ = ("_data", "_packets", "_starts", "_times", "direction", "length", "offset")
+
+    def __init__(
+        self,
+        direction: int,
+        starts: Sequence[int],
+        data: Sequence[memoryview | bytes],
+        packets: Sequence[int],
+        times_ns: Sequence[int],
+    ) -> None:
+        self.direction = direction
+        self.offset = starts[0]
+        self.length = starts[-1] + len(data[-1]) - starts[0]
+        self._starts = starts
+        self._data = data
+        self._packets = packets
+        self._times = times_ns
+
+    def _index(self, offset: int) -> int:
+        return bisect_right(self._starts, offset) - 1
+
+    def view(self, offset: int) -> memoryview | bytes:
+        at = self._index(offset)
+        return self._data[at][offset - self._starts[at] :]
+
+    def packet_at(self, offset: int) -> int:
+        return self._packets[self._index(offset)]
+
+    def time_at(self, offset: int) -> int:
+        return self._times[self._index(offset)]

@@ -1,0 +1,150 @@
+"""What the layers tell one another about a connection: facts in the order of the wire.
+
+An event says what was seen, not what it means. Every one carries the packet by which it was known and that packet's
+time. HTTP events are the same for HTTP/1 and HTTP/2: whoever keeps exchanges need not know the framing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Anomaly:
+    """Something odd on the wire: never an error of ours, never the end of the story."""
+
+    packet: int
+    time_ns: int
+    code: str
+    """snake_case; the same word everywhere (see docs/anomalies.md)."""
+    detail: str = ""
+    """For a person. May hold text from the wire: escaped by whoever prints it."""
+
+
+@dataclass(slots=True, frozen=True)
+class RequestFields:
+    """What is kept of a request's header section. Strings are the wire's bytes as latin-1; None: not there."""
+
+    method: str | None
+    target: str | None
+    """The request target as sent; HTTP/2: :path."""
+    authority: str | None
+    """HTTP/1: of an absolute or authority-form target, else Host; HTTP/2: :authority, else host."""
+    version: str | None
+    """"HTTP/1.0", "HTTP/1.1", "HTTP/2"."""
+    connection: str | None
+    """Values as sent, several fields joined by ", " (RFC 9110 section 5.3)."""
+    keep_alive: str | None
+    proxy_connection: str | None
+    upgrade: str | None
+    te: str | None
+    transfer_encoding: str | None
+    content_length: int | None
+    user_agent: str | None
+    x_request_id: str | None
+    traceparent: str | None
+    persistent: bool | None
+    """Whether the connection may be used again after it, by RFC 9112 section 9.3; None for HTTP/2."""
+
+
+@dataclass(slots=True, frozen=True)
+class ResponseFields:
+    """What is kept of a response's header section. Strings are the wire's bytes as latin-1; None: not there."""
+
+    status: int | None
+    reason: str | None
+    version: str | None
+    connection: str | None
+    keep_alive: str | None
+    keep_alive_timeout: int | None
+    """Seconds, from Keep-Alive: timeout= (RFC 2068 section 19.7.1.1)."""
+    keep_alive_max: int | None
+    """Requests that are still allowed, from Keep-Alive: max=."""
+    transfer_encoding: str | None
+    content_length: int | None
+    server: str | None
+    via: str | None
+    alt_svc: str | None
+    x_request_id: str | None
+    persistent: bool | None
+    """Whether the connection may be used again after it, by RFC 9112 section 9.3; false also for a body that ends with
+    the connection; None for HTTP/2."""
+
+
+@dataclass(slots=True)
+class RequestReceived:
+    """A request's header section is complete."""
+
+    packet: int
+    time_ns: int
+    exchange: int
+    """Index of the exchange, counted by the decoder in the order of requests; an answer without one has its own."""
+    stream: int | None
+    """HTTP/2 stream id."""
+    offset: int
+    """Stream offset (client's direction) of the message's first byte."""
+    first_packet: int
+    """The packet by which that first byte had arrived."""
+    fields: RequestFields
+
+
+@dataclass(slots=True)
+class ResponseReceived:
+    """A final response's header section is complete (not 1xx, but 101)."""
+
+    packet: int
+    time_ns: int
+    exchange: int
+    stream: int | None
+    unsolicited: bool
+    """No request was waiting: a 408 out of the blue, or the answer to a request that the capture does not have."""
+    first_packet: int
+    """The packet by which the message's first byte had arrived."""
+    first_ns: int
+    fields: ResponseFields
+
+
+@dataclass(slots=True)
+class InterimReceived:
+    """A 1xx response other than 101."""
+
+    packet: int
+    time_ns: int
+    exchange: int
+    stream: int | None
+    status: int
+
+
+@dataclass(slots=True)
+class MessageEnded:
+    """A request or response is over: its last body byte came (whole), or it will not come (not whole)."""
+
+    packet: int
+    """Packet with the last byte of it that was seen."""
+    time_ns: int
+    exchange: int
+    stream: int | None
+    direction: int
+    """FROM_CLIENT: the request; FROM_SERVER: the response."""
+    end_offset: int
+    """Stream offset behind its last byte seen (HTTP/1; in HTTP/2 of the frame)."""
+    body_bytes: int
+    """Body bytes seen or counted over holes, without chunk framing and trailers."""
+    whole: bool
+
+
+@dataclass(slots=True)
+class Upgraded:
+    """The connection speaks another protocol from here on: 101, or a CONNECT that was accepted."""
+
+    packet: int
+    time_ns: int
+    exchange: int
+    to: str
+    """The Upgrade token in lower case; "connect" for a tunnel."""
+    target: str | None
+    """host:port of a tunnel."""
+
+
+#: Everything a protocol decoder may say.
+Event = Anomaly | RequestReceived | ResponseReceived | InterimReceived | MessageEnded | Upgraded
