@@ -3,7 +3,8 @@
 A chunk covers the stream offsets [offset, offset + length). Its bytes may lie in several pieces (one a segment), with
 headers between them, so a decoder asks for a view of what it wants to read and steps over what it only counts; nothing
 is copied or joined for bytes that nobody reads. For every offset the chunk knows the packet by which everything up to
-there had arrived, and its time. Views live only as long as the call that brought the chunk: decoders copy what they keep.
+there had arrived, and its time. Views live only as long as the call that brought the chunk: decoders copy what they
+keep.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Request(Struct, gc=False):
     end_ns: Annotated[int | None, says("Time of that packet, since the Unix epoch.")]
     method: Annotated[str | None, says("Request method as sent; null when the header could not be read.")]
     target: Annotated[str | None, says("Request target as sent, the query as ?… unless secrets are shown.")]
-    authority: Annotated[str | None, says("Host and port the request is for: of the target, else Host, else :authority.")]
+    authority: Annotated[str | None, says("Whom the request is for: of the target, else Host; in HTTP/2 :authority.")]
     version: Annotated[str | None, says("HTTP version of the message.")]
     connection: Annotated[str | None, says("Value of Connection as sent, several fields joined by a comma.")]
     keep_alive: Annotated[str | None, says("Value of Keep-Alive as sent.")]
