@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from enum import Enum
 from typing import Protocol
 
 #: Directions of a connection: indices, so that per-direction state is a two-element list.
@@ -36,6 +37,41 @@ class StreamChunk(Protocol):
 
     def time_at(self, offset: int) -> int:
         """Capture time of `packet_at(offset)`, nanoseconds since the Unix epoch."""
+
+
+class Ending(Enum):
+    """How a direction ended."""
+
+    FIN = "fin"
+    """Its sender closed it: no byte is missing behind what was delivered."""
+    RST = "rst"
+    """The connection was reset by either side."""
+    CAPTURE = "capture"
+    """The capture ended, or the connection was given up: more may have followed."""
+
+
+class StreamSink(Protocol):
+    """Who takes a connection's byte streams: all that a protocol is ever told.
+
+    Within one direction data and gaps follow one another without overlap, and nothing follows the end.
+    """
+
+    application_packet: int | None
+    """Last packet that brought an application byte of either direction, as idle times count them (an unsolicited 408
+    is none); None before the first."""
+    application_ns: int | None
+    """Its time."""
+    skip_until: list[int]
+    """Per direction: bytes below this stream offset are only counted, so whoever buffers need not keep them."""
+
+    def data(self, chunk: StreamChunk) -> None:
+        """In-order bytes of one direction. Views of the chunk are valid during this call only."""
+
+    def gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
+        """`length` bytes from `offset` on will never be seen; that was known by `packet`."""
+
+    def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
+        """The direction is over: by its FIN or a RST at `packet`, or for us."""
 
 
 class Piece:
