@@ -1,0 +1,120 @@
+"""Packets of one interface into a pcapng file: dumpcap, and out of the file what would tell about the machine.
+
+dumpcap writes the operating system, the processor and the build of itself into section and interface options. They
+say nothing about the recording and differ on every machine: `scrub` leaves them out, byte for byte the rest stays.
+"""
+
+from __future__ import annotations
+
+import gzip
+import signal
+import struct
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .network import Host
+
+#: What a recording of one port is: no ARP, no neighbour discovery.
+DEFAULT_FILTER = "tcp"
+_SECTION, _INTERFACE, _STATISTICS, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 5, 6
+_FIXED_BYTES = {_SECTION: 24, _INTERFACE: 16}
+#: opt_comment, shb_hardware, shb_os (section), if_os, if_hardware (interface): draft-ietf-opsawg-pcapng sections 3-4.
+_TELLING_OPTIONS = {_SECTION: {1, 2, 3}, _INTERFACE: {1, 12, 15}}
+
+
+@dataclass(slots=True)
+class Capture:
+    """One run of dumpcap."""
+
+    path: Path
+    process: subprocess.Popen[str]
+    start_ns: int
+    """Real time when packets were surely being taken."""
+    end_ns: int = 0
+    messages: list[str] = field(default_factory=list)
+
+
+def start(host: Host, interfaces: list[str], path: Path, packet_filter: str, snaplen: int | None) -> Capture:
+    """Start to capture; returns when packets are being taken."""
+    command = ["dumpcap", "-n", "-q", "-w", str(path), "-f", packet_filter]
+    for interface in interfaces:
+        command += ["-i", interface, "-f", packet_filter]
+        if snaplen is not None:
+            command += ["-s", str(snaplen)]
+    process = subprocess.Popen(host.command(command), stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr is not None
+    messages = []
+    for line in process.stderr:
+        messages.append(line)
+        if line.startswith("File:"):
+            break
+    else:
+        raise RuntimeError("dumpcap did not start: " + "".join(messages))
+    # It names the file before the first buffer is mapped.
+    time.sleep(0.3)
+    return Capture(path, process, time.time_ns(), messages=messages)
+
+
+def stop(capture: Capture) -> None:
+    """End the capture once the kernel has handed over its last packets.
+
+    Raises:
+        RuntimeError: packets were dropped: the recording is worth nothing.
+    """
+    capture.end_ns = time.time_ns()
+    time.sleep(0.3)
+    capture.process.send_signal(signal.SIGINT)
+    _, rest = capture.process.communicate(timeout=20)
+    # "Packets received/dropped on interface 'eth0': 84/0 (pcap:0/dumpcap:0/flushed:0/ps_ifdrop:0) (100.0%)"
+    for line in rest.splitlines():
+        if "received/dropped" in line and line.split("': ")[1].split("/")[1].split()[0] != "0":
+            raise RuntimeError(f"packets were dropped: {line}")
+
+
+def scrub(data: bytes) -> bytes:
+    """A little-endian pcapng file without the options that tell about the machine, and without statistics blocks."""
+    blocks, position = [], 0
+    while position < len(data):
+        kind, length = struct.unpack_from("<II", data, position)
+        block = data[position : position + length]
+        position += length
+        if kind in _FIXED_BYTES:
+            block = _without_options(kind, block)
+        if kind != _STATISTICS:
+            blocks.append(block)
+    return b"".join(blocks)
+
+
+def _without_options(kind: int, block: bytes) -> bytes:
+    fixed = _FIXED_BYTES[kind]
+    kept, position = [block[8:fixed]], fixed
+    while position < len(block) - 4:
+        code, length = struct.unpack_from("<HH", block, position)
+        option_end = position + 4 + (length + 3) // 4 * 4
+        if code not in _TELLING_OPTIONS[kind]:
+            kept.append(block[position:option_end])
+        position = option_end
+    body = b"".join(kept)
+    total = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + total + body + total
+
+
+def save(capture: Capture, folder: Path, compress: bool) -> Path:
+    """Write the scrubbed capture into a scenario's folder as client.pcapng or client.pcapng.gz."""
+    data = scrub(capture.path.read_bytes())
+    path = folder / ("client.pcapng.gz" if compress else "client.pcapng")
+    # No time of day in the gzip header: the same packets give the same file.
+    path.write_bytes(gzip.compress(data, 9, mtime=0) if compress else data)
+    return path
+
+
+def count_packets(data: bytes) -> int:
+    """Packets in a little-endian pcapng file as dumpcap writes it: its enhanced packet blocks."""
+    count = position = 0
+    while position < len(data):
+        kind, length = struct.unpack_from("<II", data, position)
+        count += kind == _ENHANCED_PACKET
+        position += length
+    return count

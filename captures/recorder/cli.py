@@ -1,0 +1,104 @@
+"""The command `captures/record`: play scenarios, and write for each a folder with capture, setup and truth."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+
+from . import capture, scenarios, tools
+from .index import write_index
+from .network import Network
+from .stage import SCENARIOS, Scenario, Stage
+
+CAPTURES = Path(__file__).parents[1]
+
+
+def record(scenario: Scenario, python: Path, destination: Path) -> Path:
+    """Play one scenario and write its folder under `destination`; return the folder.
+
+    The folder is only touched when everything went well.
+    """
+    network = Network()
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            stage = Stage(network, Path(scratch), python)
+            try:
+                scenario.topology(network)
+                scenario.play(stage)
+            finally:
+                stage.close()
+            return _write(scenario, stage, destination / scenario.name)
+    finally:
+        network.close()
+
+
+def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
+    assert stage.captured is not None, f"{scenario.name} captured nothing"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    path = capture.save(stage.captured, folder, scenario.compress)
+    setup = {
+        "network": (scenario.topology.__doc__ or "").strip(),
+        "capture": stage.capture_options,
+        "software": tools.versions(stage.packages, stage.python),
+        "configuration": {name: text.splitlines() for name, text in stage.configuration.items()},
+    }
+    (folder / "setup.json").write_text(json.dumps(setup, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "truth.json").write_text(_truth(scenario, stage), encoding="utf-8")
+    data = path.read_bytes()
+    packets = capture.count_packets(gzip.decompress(data) if scenario.compress else data)
+    (folder / "README.md").write_text(
+        f"# {scenario.name}\n\n- Run: {scenario.ran}\n- To be seen: {scenario.seen}\n"
+        f"- Capture: `{path.name}`, {packets} packets\n"
+    )
+    return folder
+
+
+def _truth(scenario: Scenario, stage: Stage) -> str:
+    """truth.json, a fact a line: so a difference between two recordings can be read."""
+    lines = ",\n".join("  " + json.dumps(fact, ensure_ascii=False) for fact in stage.facts)
+    return f'{{"scenario": {json.dumps(scenario.name)}, "facts": [\n{lines}\n]}}\n'
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="captures/record", description="Record scenarios with real software (root).")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios to record; all when none is named")
+    parser.add_argument("--list", action="store_true", help="list the scenarios")
+    parser.add_argument("--venv", type=Path, help="virtual environment of the clients; made there when missing")
+    parser.add_argument("--into", type=Path, default=CAPTURES, help="where the folders go (default: captures/)")
+    options = parser.parse_args()
+    scenarios.load()
+    if options.list:
+        print("\n".join(f"{name:24} {scenario.seen}" for name, scenario in SCENARIOS.items()))
+        return 0
+    unknown = [name for name in options.names if name not in SCENARIOS]
+    if unknown:
+        parser.error(f"no such scenario: {', '.join(unknown)}")
+    if os.geteuid() != 0:
+        parser.error("network namespaces need root")
+    install = tools.missing()
+    if install:
+        parser.error(f"programs are missing: {install}")
+    signal.signal(signal.SIGTERM, _end)
+    with tempfile.TemporaryDirectory() as scratch:
+        python = tools.environment(options.venv or Path(scratch) / "venv")
+        for name in options.names or SCENARIOS:
+            print(f"{name} ...", end=" ", flush=True, file=sys.stderr)
+            folder = record(SCENARIOS[name], python, options.into)
+            print(f"{sum(path.stat().st_size for path in folder.iterdir()):,} bytes", file=sys.stderr)
+    if options.into == CAPTURES:
+        write_index(CAPTURES)
+    return 0

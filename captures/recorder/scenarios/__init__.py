@@ -1,0 +1,11 @@
+"""The scenarios, a family a file; importing a family registers what is in it."""
+
+import importlib
+
+_FAMILIES = ("server_closes",)
+
+
+def load() -> None:
+    """Register every scenario, in the order of the index."""
+    for family in _FAMILIES:
+        importlib.import_module(f"{__name__}.{family}")

@@ -1,0 +1,151 @@
+"""Real servers, each with a configuration of its own in a scratch folder, and what their logs say.
+
+Each server is started inside a host, on an address of that host, and writes a log with a line a request that names
+the client's port: that is how a request is known to belong to a connection.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .network import SERVER, Host
+
+#: A file that every web server here serves, and its size on the wire.
+BODY = b"hello\n"
+#: What stands for the scratch folder in what is published of a configuration.
+_ROOT = "ROOT"
+
+
+@dataclass(slots=True, frozen=True)
+class LoggedRequest:
+    """One request as a server's log has it. A header field that was not there is None."""
+
+    client: str
+    server: str
+    time_ns: int
+    """When the server was done with it."""
+    method: str
+    target: str
+    status: int
+    request_connection: str | None
+    """Value of Connection."""
+    request_bytes: int | None = None
+    response_bytes: int | None = None
+    connection_number: int | None = None
+    """The server's own number for the connection."""
+
+
+class Server:
+    """A running server program."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], host: Host, port: int, folder: Path, configuration: str
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self.configuration = configuration.replace(str(folder), _ROOT)
+        self._errors = (folder / "stderr").open("wb")
+        self._command = host.command(command)
+        self._listens = functools.partial(host.listens, port)
+        self.start()
+
+    def start(self) -> None:
+        """Start it (again); returns when it listens."""
+        self.process = subprocess.Popen(
+            self._command, cwd=self.folder, stdout=self._errors, stderr=self._errors, start_new_session=True
+        )
+        deadline = time.monotonic() + 15
+        while not self._listens():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                message = (self.folder / "stderr").read_text(errors="replace")
+                raise RuntimeError(f"{self.name} does not listen: {message}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL): its kernel closes its sockets."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End it (SIGTERM)."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._errors.close()
+
+
+_NGINX_LOG = " ".join(
+    (
+        """log_format account escape=json '{"client":"$remote_addr","client_port":"$remote_port",""",
+        """"server":"$server_addr","server_port":"$server_port","connection":$connection,"time":"$msec",""",
+        """"method":"$request_method","target":"$request_uri","status":$status,"request_bytes":$request_length,""",
+        """"response_bytes":$bytes_sent,"request_connection":"$http_connection"}';""",
+    )
+)
+
+
+class Nginx(Server):
+    """nginx: `http` and `server` are directives of these blocks, as in nginx.conf."""
+
+    def __init__(
+        self, host: Host, folder: Path, server: str = "", http: str = "", address: str = SERVER, port: int = 8001
+    ) -> None:
+        folder.mkdir()
+        files = folder / "files"
+        files.mkdir()
+        for name in "abc":
+            (files / name).write_bytes(BODY)
+        configuration = (
+            f"http {{\n  default_type text/plain;\n  {http}\n"
+            f"  server {{\n    listen {address}:{port};\n    root {files};\n    {server}\n  }}\n}}\n"
+        )
+        temporary = "".join(
+            f"  {kind}_temp_path {folder};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        own = f"  {_NGINX_LOG}\n  access_log {folder}/access.log account;\n{temporary}"
+        (folder / "nginx.conf").write_text(
+            f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log info;\n"
+            "events {}\n" + configuration.replace("http {\n", "http {\n" + own, 1)
+        )
+        command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+        super().__init__("nginx", command, host, port, folder, configuration)
+
+    def requests(self) -> list[LoggedRequest]:
+        """The access log, in the order in which requests came on each connection."""
+        return [_nginx_request(json.loads(line)) for line in (self.folder / "access.log").read_text().splitlines()]
+
+    def closed_by_client(self) -> dict[int, str]:
+        """The idle connections, by nginx's number, that the client closed before nginx did: "fin" or "rst"."""
+        found = re.findall(
+            r"\*(\d+) client [\w.:]+ closed keepalive connection( \(104)?", (self.folder / "error.log").read_text()
+        )
+        return {int(number): "rst" if reset else "fin" for number, reset in found}
+
+
+def _nginx_request(line: dict[str, str | int]) -> LoggedRequest:
+    def end(which: str) -> str:
+        address = str(line[which])
+        return f"[{address}]:{line[which + '_port']}" if ":" in address else f"{address}:{line[which + '_port']}"
+
+    seconds, _, fraction = str(line["time"]).partition(".")
+    return LoggedRequest(
+        client=end("client"),
+        server=end("server"),
+        time_ns=int(seconds) * 10**9 + int(fraction.ljust(9, "0")),
+        method=str(line["method"]),
+        target=str(line["target"]),
+        status=int(line["status"]),
+        request_connection=str(line["request_connection"]) or None,
+        request_bytes=int(line["request_bytes"]),
+        response_bytes=int(line["response_bytes"]),
+        connection_number=int(line["connection"]),
+    )

@@ -1,0 +1,202 @@
+"""What a scenario is played on: a network, scratch space, helpers to start real software, and the growing truth.
+
+A scenario is a function of a `Stage`, registered with `@scenario(...)`. It starts servers, captures, runs clients,
+and hands what they knew to `learn_*`. Afterwards the recorder writes its folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import capture as dumpcap
+from . import facts, observed
+from .facts import Json
+from .network import Host, Network, direct
+from .observed import Account
+from .servers import LoggedRequest, Nginx, Server
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(slots=True, frozen=True)
+class Scenario:
+    """A scenario and what is said about it."""
+
+    name: str
+    ran: str
+    """What was run, in one line."""
+    seen: str
+    """What is to be seen in the capture, in one line."""
+    topology: Callable[[Network], None]
+    play: Callable[[Stage], None]
+    compress: bool = False
+
+
+#: Every scenario by name, in the order of the index.
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(
+    name: str, *, ran: str, seen: str, topology: Callable[[Network], None] = direct, compress: bool = False
+) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
+    """Register a function as a scenario."""
+
+    def register(play: Callable[[Stage], None]) -> Callable[[Stage], None]:
+        SCENARIOS[name] = Scenario(name, ran, seen, topology, play, compress)
+        return play
+
+    return register
+
+
+@dataclass(slots=True)
+class Program:
+    """A client program that ran to its end."""
+
+    output: str
+    accounts: list[Account]
+
+
+@dataclass(slots=True)
+class Stage:
+    """One recording in the making."""
+
+    network: Network
+    scratch: Path
+    python: Path
+    """The Python of the clients' virtual environment."""
+    facts: list[Json] = field(default_factory=list)
+    configuration: dict[str, str] = field(default_factory=dict)
+    """What was configured and which programs were run, by name, as published in setup.json."""
+    captured: dumpcap.Capture | None = None
+    capture_options: dict[str, Any] = field(default_factory=dict)
+    packages: set[str] = field(default_factory=set)
+    """Software whose versions setup.json names."""
+    _servers: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _first_account: int = field(default_factory=lambda: len(observed.ACCOUNTS))
+
+    @property
+    def client(self) -> Host:
+        """The client's host."""
+        return self.network.hosts["client"]
+
+    @property
+    def server(self) -> Host:
+        """The server's host."""
+        return self.network.hosts["server"]
+
+    @property
+    def capture_times(self) -> tuple[int, int]:
+        """When the capture began and ended, real time in nanoseconds."""
+        assert self.captured is not None, "this scenario captured nothing"
+        return self.captured.start_ns, self.captured.end_ns
+
+    @contextlib.contextmanager
+    def capture(
+        self,
+        host: str = "client",
+        interfaces: Sequence[str] = ("eth0",),
+        packet_filter: str = dumpcap.DEFAULT_FILTER,
+        snaplen: int | None = None,
+    ) -> Iterator[None]:
+        """Capture while the block runs: by default TCP on the client's interface, whole packets."""
+        path = self.scratch / "raw.pcapng"
+        running = dumpcap.start(self.network.hosts[host], list(interfaces), path, packet_filter, snaplen)
+        self.captured = running
+        self.capture_options = {
+            "host": host,
+            "interfaces": list(interfaces),
+            "filter": packet_filter,
+            "snaplen": snaplen,
+        }
+        try:
+            yield
+            dumpcap.stop(running)
+        finally:
+            running.process.kill()
+
+    def keep(self, server: Server) -> None:
+        """Publish a server's configuration, and stop it when the recording is over."""
+        self.configuration[server.name] = server.configuration
+        self._servers.callback(server.stop)
+
+    def nginx(self, server: str = "", http: str = "", host: str = "server", name: str = "nginx", **where: Any) -> Nginx:
+        """Start nginx with some directives in its server and http blocks."""
+        self.packages.add("nginx")
+        started = Nginx(self.network.hosts[host], self.scratch / name, server, http, **where)
+        started.name = name
+        self.keep(started)
+        return started
+
+    def start_python(self, code: str, name: str = "client.py", host: str = "client") -> subprocess.Popen[str]:
+        """Start a Python program of the clients' environment whose sockets are observed."""
+        self.configuration[name] = code.lstrip("\n")
+        accounts = self.scratch / f"{name}.sockets"
+        environment = os.environ | {
+            "PYTHONPATH": f"{Path(__file__).parent}:{_REPOSITORY}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            observed.PATH_VARIABLE: str(accounts),
+        }
+        command = self.network.hosts[host].command([str(self.python), "-c", code])
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True, cwd=self.scratch, start_new_session=True
+        )
+
+    def finish_python(self, process: subprocess.Popen[str], name: str = "client.py") -> Program:
+        """Wait for the program's end and read the accounts of its sockets.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        output, _ = process.communicate(timeout=120)
+        if process.returncode:
+            raise RuntimeError(f"{name} failed: status {process.returncode}")
+        lines = (self.scratch / f"{name}.sockets").read_text().splitlines()
+        return Program(output, observed.accounts_from(lines))
+
+    def python_client(self, code: str, *packages: str) -> Program:
+        """Run a Python program in the client's host to its end."""
+        self.packages.update(("python", *packages))
+        return self.finish_python(self.start_python(code))
+
+    def own_accounts(self) -> list[Account]:
+        """The accounts of the connections that the scenario itself made."""
+        return [account for account in observed.ACCOUNTS[self._first_account :] if not account.accepted]
+
+    def say(self, source: str, of: Json, **says: Json) -> None:
+        """Add a fact that the scenario knows by itself."""
+        self.facts.append(facts.fact(source, of, says))
+
+    def learn_sockets(self, accounts: Sequence[Account]) -> None:
+        """Take over what a client's sockets knew and carried, and whether the kernels sent anything twice."""
+        self.facts += facts.from_client_sockets(accounts, *self.capture_times)
+        if all(account.start_ns >= self.capture_times[0] for account in accounts):
+            self.facts += facts.from_transcripts(accounts)
+        retransmitted = sum(host.retransmitted_segments() for host in self.network.hosts.values())
+        whole = [
+            (account.local, account.remote)
+            for account in accounts
+            if account.outcome == "connected" and account.start_ns >= self.capture_times[0]
+        ]
+        self.facts += facts.from_kernels(retransmitted, whole)
+
+    def learn_log(self, source: str, requests: Sequence[LoggedRequest], whole: bool = True) -> None:
+        """Take over what a server's log says about the time of the capture."""
+        start_ns, end_ns = self.capture_times
+        during = [request for request in requests if start_ns <= request.time_ns <= end_ns]
+        self.facts += facts.from_server_log(source, during, whole)
+
+    def close(self) -> None:
+        """End the servers and the connections that are left."""
+        self._servers.close()
+
+
+def own_python() -> Path:
+    """The Python that runs the recorder: enough for programs that need the standard library alone."""
+    return Path(sys.executable)
