@@ -48,7 +48,7 @@ class _Codec(Protocol):
     def needs_input(self) -> bool: ...
 
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
 
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
@@ -201,7 +201,7 @@ class Decompressed:
     def _next_member(self) -> bytes:
         """Start on the compressed file behind the one that ended; its first bytes, b"" where there is none."""
         magic = MAGICS[self._name]
-        rest = self._codec.unused_data.lstrip(b"\0")  # padding: gzip(1) on tapes, xz section 2.2
+        rest = (self._codec.unused_data or b"").lstrip(b"\0")  # padding: gzip(1) on tapes, xz section 2.2
         while len(rest) < len(magic) and (piece := self._compressed.read(self._step)):
             rest = (rest + piece).lstrip(b"\0")
         if rest and not rest.startswith(magic):

@@ -8,6 +8,7 @@ versions, Wireshark's wiretap/libpcap.c for Ixia's.
 from __future__ import annotations
 
 import struct
+from itertools import repeat
 from struct import Struct
 
 import numpy as np
@@ -76,7 +77,7 @@ class PcapReader(Reader):
 
     def _take(self, piece: U8, max_rows: int) -> Taken:
         walk = self._walk_either if self._either_order else self._walk
-        starts = np.array(walk(piece.data, max_rows), dtype=np.int64)
+        starts = walk(piece.data, max_rows)
         starts = starts[starts <= len(piece) - self._header]
         head = gather(piece, starts, self._layout)
         captured = head["captured"].astype(np.int64)
@@ -103,28 +104,26 @@ class PcapReader(Reader):
     def _damage(self, captured: I64) -> str:
         return f"a packet of {captured[0]} bytes, more than the {self._max_captured} that one can have"
 
-    def _walk(self, view: memoryview, max_rows: int) -> list[int]:
+    def _walk(self, view: memoryview, max_rows: int) -> I64:
         """Where records start, by one length each; the last may not be all there."""
-        starts: list[int] = []
-        append = starts.append
+        lengths_at: list[int] = []
+        append = lengths_at.append
         unpack = self._length.unpack_from
         header = self._header
-        to_length = self._captured_at
-        start = 0
+        at = self._captured_at
         try:
-            for _ in range(max_rows):
-                (captured,) = unpack(view, start + to_length)
-                append(start)
-                start += captured + header
+            for _ in repeat(None, max_rows):
+                append(at)
+                at += unpack(view, at)[0] + header
         except struct.error:
             pass  # past the end
-        return starts
+        return np.array(lengths_at, dtype=np.int64) - self._captured_at
 
-    def _walk_either(self, view: memoryview, max_rows: int) -> list[int]:
+    def _walk_either(self, view: memoryview, max_rows: int) -> I64:
         """The same by the smaller of both lengths."""
         starts: list[int] = []
         start = 0
         while len(starts) < max_rows and start + _RECORD_HEADER <= len(view):
             starts.append(start)
             start += min(self._lengths.unpack_from(view, start + 8)) + self._header
-        return starts
+        return np.array(starts, dtype=np.int64)

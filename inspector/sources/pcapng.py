@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,7 +247,7 @@ class PcapngReader(Reader):
         unpack = self._section.order.block.unpack_from
         start = 0
         try:
-            for _ in range(max_blocks):
+            for _ in repeat(None, max_blocks):
                 kind, size = unpack(view, start)
                 if kind == wanted:
                     append(start)

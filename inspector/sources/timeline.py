@@ -112,7 +112,7 @@ class Timeline:
         """`interfaces` is what the readers add to; `problems` are those of files that could not be opened."""
         self.problems = problems
         self._inputs = inputs
-        self._interfaces = interfaces
+        self.interfaces = interfaces
         self._batch_rows = batch_rows
         self._packets = 0
 
@@ -157,7 +157,7 @@ class Timeline:
             length=rows.length,
             time_ns=rows.time_ns,
             interface=rows.interface,
-            interfaces=self._interfaces,
+            interfaces=self.interfaces,
             first_packet=first,
         )
 
