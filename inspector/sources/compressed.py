@@ -37,6 +37,11 @@ MAX_ZSTD_WINDOW = 128 << 20
 #: Bytes of a file or pipe that are asked for at once.
 PIECE = 256 << 10
 
+#: How long a pipe may make up its mind, in seconds, and how often in a row: a program that writes as fast as it can is
+#: not read in crumbs, and one that trickles delays a packet by a tenth of a second at most.
+PIPE_GRACE_S = 0.002
+PIPE_GRACES = 50
+
 
 class _Codec(Protocol):
     """One compressed file, as the standard library's LZMADecompressor has it."""
@@ -126,8 +131,11 @@ class ReadableFile(Protocol):
 class PlainStream:
     """An open file or pipe, with a look ahead."""
 
-    def __init__(self, file: ReadableFile) -> None:
+    def __init__(self, file: ReadableFile, *, waits: bool) -> None:
+        """`waits`: what is read may not have been written yet (a pipe)."""
         self._file = file
+        self._waits = waits
+        self._graces = 0
         self._ahead = b""
         self._position = 0
 
@@ -150,8 +158,17 @@ class PlainStream:
         return piece
 
     def ready(self) -> bool:
+        if not self._waits:
+            return True
+        if self._graces < PIPE_GRACES and self._readable():
+            self._graces += 1
+            return True
+        self._graces = 0
+        return False
+
+    def _readable(self) -> bool:
         try:
-            readable, _, _ = select.select([self._file.fileno()], [], [], 0)
+            readable, _, _ = select.select([self._file.fileno()], [], [], PIPE_GRACE_S)
         except (OSError, ValueError):
             return False  # no descriptor, or a system that can only tell for sockets
         return bool(readable)

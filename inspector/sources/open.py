@@ -76,7 +76,7 @@ def _open(path: str, interfaces: list[Interface]) -> Input:
 
 
 def _open_standard_input(interfaces: list[Interface]) -> Input:
-    return _open_stream(STANDARD_INPUT, PlainStream(_StandardInput()), None, interfaces)
+    return _open_stream(STANDARD_INPUT, PlainStream(_StandardInput(), waits=True), None, interfaces)
 
 
 def _open_path(path: str, interfaces: list[Interface]) -> Input:
@@ -84,7 +84,7 @@ def _open_path(path: str, interfaces: list[Interface]) -> Input:
     try:
         status = os.fstat(file.fileno())
         total = status.st_size if stat.S_ISREG(status.st_mode) else None
-        stream = PlainStream(file)
+        stream = PlainStream(file, waits=total is None)
         if not total or compression_of(stream.peek(MAGIC_SIZE)):
             return _open_stream(path, stream, total, interfaces)
         window = MappedWindow(file)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from inspector.errors import CaptureError
+from inspector.sources.compressed import PIPE_GRACE_S, PIPE_GRACES, PlainStream
 from inspector.sources.open import open_capture
 from inspector.sources.window import RELEASE_STEP, STREAM_BUFFER, MappedWindow, StreamError, StreamWindow
 from tests.sources.forge import Pcapng, pcap, pcap_header, pcap_record, seen, seen_of
@@ -125,6 +126,16 @@ def test_packets_of_a_pipe_come_out_as_they_are_written(monkeypatch: pytest.Monk
         assert source.files[0].path == "-"
         assert source.files[0].bytes == problem.offset + 16 + 4
     assert pipe.still_open()
+
+
+def test_a_pipe_that_trickles_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = _Pipe(monkeypatch)
+    pipe.write(b"always something")
+    stream = PlainStream(sys.stdin.buffer, waits=True)  # type: ignore[arg-type]
+    answers = [stream.ready() for _ in range(2 * PIPE_GRACES)]
+    assert answers.index(False) == PIPE_GRACES
+    assert PIPE_GRACES * PIPE_GRACE_S <= 0.1
+    pipe.end()
 
 
 def test_pcapng_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
