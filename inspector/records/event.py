@@ -37,4 +37,4 @@ class EventRecord(Struct, gc=False):
     by: Annotated[Literal["client", "server"] | None, says("Who did it; null where nobody in particular.")]
     event: Annotated[EventKind, says("What happened.")]
     exchange: Annotated[int | None, says("Index of the exchange it belongs to.")]
-    detail: Annotated[str, says("For a person: a request line, a status, a number of bytes, an anomaly's code and text.")]
+    detail: Annotated[str, says("For a person: a request line, a status, a number of bytes, an anomaly's code.")]

@@ -1,0 +1,19 @@
+"""`connspect` and `python -m inspector`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line. A reader that went away (`| head`) ends it as it ends any Unix tool: quietly."""
+    from inspector.cli.main import main as run
+
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The commands: their help, their arguments, and what happens to an error. What they do is in modules of their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from inspector.cli import INTERRUPTED
+from inspector.cli.help import Group, Option, usage_line
+from inspector.cli.options import Shared, shared_options
+from inspector.errors import ConnspectError, UsageError
+from inspector.report.text import printable
+from inspector.version import __version__
+
+_CAPTURE = click.Path(allow_dash=True)
+
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="connspect")
+@click.pass_context
+def connspect(ctx: click.Context) -> None:
+    """Says from packets who opened and who closed HTTP connections, after how long idle, and what was said about it.
+
+    It reads captures (pcap, pcapng, plain or compressed; tcpdump, dumpcap and Wireshark write them), puts the TCP
+    connections together and reports for each server: connections opened and closed, requests per connection, idle
+    time before the close, Connection and Keep-Alive headers.
+
+    \b
+      connspect read capture.pcapng                  one line a server: start here
+      connspect read --connections capture.pcapng    one line a connection as well
+      connspect show capture.pcapng 3                the story of connection 3
+      connspect read -T json capture.pcapng | jq .   everything, for programs
+      tcpdump -w - tcp | connspect read -            from another program
+
+    Exit status: 0 reported, 1 a limit of `check` is broken, 2 wrong usage, 3 nothing could be read, 4 reported, but
+    part of the input could not be read.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@connspect.command()
+@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=_CAPTURE)
+@shared_options
+def read(captures: tuple[str, ...], shared: Shared) -> int:
+    """Report on captures.
+
+    Several files are one timeline, merged by time; - is standard input. gzip, zstd, xz and lz4 are known by content.
+
+    \b
+      connspect read client.pcapng
+      connspect read --port 8001 --since 10s monday-*.pcap.zst
+      connspect read -T json client.pcapng | jq '.endpoints[] | {ip, port, opened}'
+      ssh host tcpdump -U -w - tcp | connspect read -T ndjson -
+    """
+    from inspector.cli.read import read_captures
+
+    return read_captures(captures, shared)
+
+
+@connspect.command()
+@click.argument("capture", type=_CAPTURE)
+@click.argument("number", metavar="ID", type=click.IntRange(0))
+@shared_options
+def show(capture: str, number: int, shared: Shared) -> int:
+    """Tell the story of one connection, event by event.
+
+    ID counts connections from 0 in the order of their first packets, as Wireshark's tcp.stream does; `connspect read
+    --connections` lists them. Times are seconds since the connection's first packet.
+
+    \b
+      connspect show client.pcapng 0
+    """
+    from inspector.cli.read import show_connection
+
+    return show_connection(capture, number, shared)
+
+
+@connspect.command()
+def schema() -> None:
+    """Print the JSON report's schema (JSON Schema 2020-12)."""
+    import json
+
+    from inspector.records.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@connspect.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that completes commands and options in a shell.
+
+    \b
+      bash   eval "$(connspect completion bash)"     in ~/.bashrc
+      zsh    eval "$(connspect completion zsh)"      in ~/.zshrc
+      fish   connspect completion fish > ~/.config/fish/completions/connspect.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    complete = get_completion_class(shell)
+    if complete is None:
+        raise UsageError(f"this version of click has no completion for {shell}")
+    click.echo(complete(connspect, {}, "connspect", "_CONNSPECT_COMPLETE").source())
+
+
+@connspect.command()
+@click.argument("filter", metavar="[FILTER]...", nargs=-1)
+@click.option("-i", "--interface", cls=Option, heading="What is captured", help="Interface; any for all.")
+@click.option("-w", "--write", cls=Option, heading="What is captured", metavar="FILE", help="Keep the packets, pcapng.")
+@click.option("--duration", cls=Option, heading="What is captured", type=click.FloatRange(0), metavar="SECONDS")
+@click.option("-c", "--count", cls=Option, heading="What is captured", type=click.IntRange(1), metavar="PACKETS")
+@shared_options
+def live(**_: Any) -> None:
+    """Watch an interface (not built yet)."""
+    raise UsageError("live: not built yet; 'tcpdump -U -w - tcp | connspect read -' reports on live traffic")
+
+
+@connspect.command()
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("-i", "--interface", cls=Option, heading="What is captured", help="Interface; any for all.")
+@shared_options
+def run(**_: Any) -> None:
+    """Start a program and report on its connections (not built yet)."""
+    raise UsageError("run: not built yet; record with tcpdump while the program runs, then 'connspect read'")
+
+
+@connspect.command()
+@click.argument("captures", metavar="CAPTURE [CAPTURE]", nargs=-1, required=True, type=_CAPTURE)
+@shared_options
+def hops(**_: Any) -> None:
+    """Compare both sides of a proxy (not built yet)."""
+    raise UsageError("hops: not built yet; 'connspect read' on each side shows its headers")
+
+
+@connspect.command()
+@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=_CAPTURE)
+@click.option("--max-opened", cls=Option, heading="Limits", multiple=True, metavar="HOST:PORT=N", help="Repeatable.")
+@shared_options
+def check(**_: Any) -> None:
+    """Fail when a limit is broken, for CI (not built yet)."""
+    raise UsageError("check: not built yet; 'connspect read -T json' and jq can tell the same")
+
+
+@connspect.command()
+@click.argument("code", required=False)
+@shared_options
+def explain(**_: Any) -> None:
+    """Explain a finding (not built yet)."""
+    raise UsageError("explain: not built yet; there are no findings so far")
+
+
+@connspect.command()
+@shared_options
+def interfaces(**_: Any) -> None:
+    """List the interfaces that can be watched (not built yet)."""
+    raise UsageError("interfaces: not built yet; 'tcpdump -D' lists them")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; the exit status. Errors that the person can mend are one line on standard error."""
+    try:
+        return connspect.main(arguments, prog_name="connspect", standalone_mode=False) or 0
+    except click.ClickException as error:
+        return _fail(usage_line(error), error.exit_code)
+    except ConnspectError as error:
+        return _fail(f"connspect: {error}", error.exit_status)
+    except click.Abort:
+        return _fail("connspect: interrupted", INTERRUPTED)
+
+
+def _fail(line: str, status: int) -> int:
+    click.echo(printable(line), err=True)
+    return status
+
+
+def quiet_exit() -> None:
+    """Leave standard output behind: what it could not take must not be complained about once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,109 @@
+"""From captures to an Inspection: the loop that feeds the engine, and what the source has to say at its end.
+
+Ctrl-C ends the reading, not the report: it takes effect between two batches, never inside the engine, and what was
+read up to there is reported. A second one ends the program.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from inspector.cli.selection import Selection
+from inspector.records.capture import CaptureRecord, Dropped, File, Problem
+
+if TYPE_CHECKING:
+    from inspector.engine import Options
+    from inspector.inspection import Inspection
+    from inspector.packets.batch import RawBatch
+    from inspector.sources.source import Source
+
+
+def inspect(
+    paths: Sequence[str],
+    options: Options,
+    *,
+    on_batch: Callable[[], None],
+    progress: bool,
+) -> tuple[Inspection, bool]:
+    """Read all packets of `paths`; also whether that was interrupted.
+
+    `on_batch` is told that a batch has been processed. Raises CaptureError when nothing could be read.
+    """
+    from inspector.cli.progress import ReadingProgress
+    from inspector.engine import Inspector
+    from inspector.sources.open import open_capture
+
+    inspector = Inspector(options)
+    with open_capture(paths) as source:
+        interrupt = _Interrupt()
+        bar = ReadingProgress(source, progress)
+        try:
+            for batch in interrupt.batches(source):
+                if batch.first_packet == 1 and len(batch) and isinstance(options.select, Selection):
+                    options.select.first_ns = int(batch.time_ns[0])
+                inspector.feed(batch)
+                bar.update(batch.first_packet + len(batch) - 1)
+                on_batch()
+        finally:
+            bar.stop()
+        inspection = inspector.finish()
+        _complete(inspection.capture, source)
+    if interrupt.came:
+        last = inspection.capture.packets or None
+        inspection.capture.problems.append(Problem(paths[-1], None, last, "interrupted: the rest was not read"))
+    return inspection, interrupt.came
+
+
+class _Interrupt:
+    """Ctrl-C while batches are read."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._waiting = False
+
+    def batches(self, source: Source) -> Iterator[RawBatch]:
+        """The source's batches, until it ends or Ctrl-C comes."""
+        before = signal.signal(signal.SIGINT, self._note)
+        try:
+            iterator = iter(source)
+            while (batch := self._next(iterator)) is not None:
+                yield batch
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _next(self, iterator: Iterator[RawBatch]) -> RawBatch | None:
+        if self.came:
+            return None
+        try:
+            self._waiting = True
+            return next(iterator, None)
+        except KeyboardInterrupt:
+            return None
+        finally:
+            self._waiting = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        again, self.came = self.came, True
+        if self._waiting or again:
+            raise KeyboardInterrupt
+
+
+def _complete(capture: CaptureRecord, source: Source) -> None:
+    """What only the source knows."""
+    capture.files = [
+        File(file.path, file.format, file.compression, file.link_types, file.packets, file.bytes)
+        for file in source.files
+    ]
+    capture.problems = [Problem(p.file, p.offset, p.packet, p.what) for p in source.problems]
+    dropped = [file.dropped for file in source.files if file.dropped is not None]
+    if dropped:
+        capture.dropped = Dropped(_sum(d.kernel for d in dropped), _sum(d.interface for d in dropped))
+
+
+def _sum(counts: Iterator[int | None]) -> int | None:
+    """The sum of those that are known; None when none is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

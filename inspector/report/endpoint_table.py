@@ -1,0 +1,198 @@
+"""Per host:port: how its connections began and ended, how much they were used, what both sides said about reuse.
+
+A row an endpoint, those with most connections first. Where the rows do not fit the screen, host:port stands on a line
+of its own above its figures. Below the rows: the Connection and Keep-Alive values of requests and responses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from inspector.endpoints import Endpoint
+from inspector.records.endpoint import ClosedCounts, EndpointRecord, Headers, Idle
+from inspector.report import units
+from inspector.report.layout import Cell, Column, Screen, blocks, fits, grid, hanging
+from inspector.report.text import printable
+
+#: Values of one header shown for an endpoint; JSON has all.
+SHOWN_VALUES = 6
+
+_HOST = Column("host:port", breaks=True)
+_OTHERS = Column("others", joint=", ", breaks=True)
+_FIGURES = (
+    Column("protocol", joint=", ", breaks=True),
+    Column("opened", right=True),
+    Column("open", right=True),
+    Column("requests", right=True),
+    Column("per connection", right=True, breaks=True),
+    Column("closed by", joint=", ", breaks=True),
+    Column("idle at close", breaks=True),
+)
+_NOTHING = [units.UNKNOWN]
+_KEEP_ALIVE = re.compile(r"timeout=(\d{1,18}), *max=(\d{1,18})", re.IGNORECASE)
+
+
+def endpoint_table(endpoints: Sequence[EndpointRecord], screen: Screen, most: int | None) -> Iterator[str]:
+    """The rows and the header values of at most `most` endpoints (None: all), and how many were left out."""
+    ranked = sorted(endpoints, key=lambda endpoint: -endpoint.connections)
+    shown = ranked[:most]
+    yield from _rows(shown, screen)
+    if len(ranked) > len(shown):
+        yield f" … and {len(ranked) - len(shown):,} more: -v lists them, --host and --port choose"
+    talking = [endpoint for endpoint in shown if _speaks_http1(endpoint)]
+    width = max((len(_address(endpoint)) for endpoint in talking), default=0)
+    for endpoint in talking:
+        if screen.width is not None or endpoint is talking[0]:
+            yield ""
+        yield from _said(endpoint, width, screen)
+
+
+def _rows(endpoints: Sequence[EndpointRecord], screen: Screen) -> Iterator[str]:
+    columns = [_HOST, *_FIGURES, _OTHERS]
+    rows = [[_host(endpoint), *_figures(endpoint), _others(endpoint)] for endpoint in endpoints]
+    telling = [i for i in range(len(columns)) if any(row[i] not in ([], _NOTHING) for row in rows)]
+    columns, rows = [columns[i] for i in telling], [[row[i] for i in telling] for row in rows]
+    yield from grid(columns, rows, screen) if fits(columns, rows, screen) else _two_storeys(columns, rows, screen)
+
+
+def _two_storeys(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], screen: Screen) -> Iterator[str]:
+    """host:port and how connections began otherwise on a line of its own, the figures below it."""
+    figures = slice(1, -1 if columns[-1] is _OTHERS else None)
+    titles, *lines = blocks(columns[figures], [row[figures] for row in rows], screen, indent=3)
+    yield screen.dim(f" {_HOST.title}")
+    yield from titles
+    for row, below in zip(rows, lines, strict=True):
+        others = row[-1] if columns[-1] is _OTHERS else []
+        yield from hanging(" ", [*row[0], *(others and [f"  {', '.join(others)}"])], " ", screen)
+        yield from below
+
+
+def _host(endpoint: EndpointRecord) -> list[str]:
+    if endpoint.name is None:
+        return [_address(endpoint)]
+    further = len(endpoint.names) - 1
+    return [printable(endpoint.name) + (f" +{further}" if further > 0 else ""), _address(endpoint)]
+
+
+def _address(endpoint: EndpointRecord) -> str:
+    return str(Endpoint(endpoint.ip, endpoint.port))
+
+
+def _figures(endpoint: EndpointRecord) -> list[list[str]]:
+    return [
+        _protocols(endpoint.protocols),
+        [f"{endpoint.opened:,}"],
+        [f"{endpoint.still_open:,}"],
+        [f"{endpoint.requests:,}"],
+        _per_connection(endpoint),
+        _closers(endpoint.closed),
+        _idle(endpoint),
+    ]
+
+
+def _protocols(protocols: dict[str, int]) -> list[str]:
+    spoken = {name: n for name, n in protocols.items() if name != "none"}
+    if len(spoken) == 1:
+        return list(spoken)
+    return [units.times(name, n) for name, n in spoken.items()] or _NOTHING
+
+
+def _per_connection(endpoint: EndpointRecord) -> list[str]:
+    figures = endpoint.requests_per_connection
+    if figures.median is None or not endpoint.requests:
+        return _NOTHING
+    median = f"{figures.median:,.1f}".removesuffix(".0")
+    if figures.min == figures.max:
+        return [median]
+    return [median, f"({figures.min:,} – {figures.max:,})"]
+
+
+def _closers(closed: ClosedCounts) -> list[str]:
+    counts = {
+        "server FIN": closed.server_fin,
+        "server RST": closed.server_rst,
+        "client FIN": closed.client_fin,
+        "client RST": closed.client_rst,
+    }
+    most_first = sorted(counts.items(), key=lambda item: -item[1])
+    return [units.times(who, n) for who, n in most_first if n] or _NOTHING
+
+
+def _idle(endpoint: EndpointRecord) -> list[str]:
+    before = endpoint.idle_before_close
+    sides = [(side, idle) for side, idle in (("server", before.server), ("client", before.client)) if idle.n]
+    sides.sort(key=lambda item: -item[1].n)
+    if len(sides) < 2:
+        return _idle_words(sides[0][1]) if sides else _NOTHING
+    (first, longer), (second, shorter) = sides
+    *words, last = _idle_words(longer)
+    return _named(first, [*words, last + ","]) + _named(second, _idle_words(shorter))
+
+
+def _idle_words(idle: Idle) -> list[str]:
+    return units.spread(idle.median_ns, idle.min_ns, idle.max_ns)
+
+
+def _named(side: str, words: list[str]) -> list[str]:
+    return [f"{side} {words[0]}", *words[1:]]
+
+
+def _others(endpoint: EndpointRecord) -> list[str]:
+    counts = {
+        "already open": endpoint.already_open,
+        "refused": endpoint.refused,
+        "unanswered": endpoint.unanswered,
+        "half-open": endpoint.half_open,
+    }
+    return [units.times(what, n) for what, n in counts.items() if n]
+
+
+def _speaks_http1(endpoint: EndpointRecord) -> bool:
+    return any(protocol.startswith("http/1") for protocol in endpoint.protocols)
+
+
+def _said(endpoint: EndpointRecord, width: int, screen: Screen) -> Iterator[str]:
+    """What its requests and responses say; in a pipe each line names the endpoint."""
+    label, again = _address(endpoint).ljust(width), "" if screen.width is not None else _address(endpoint)
+    yield from hanging(f" {label}   requests say   ", _request_words(endpoint), "    ", screen)
+    yield from hanging(f" {again:{width}}   responses say  ", _response_words(endpoint.headers), "    ", screen)
+
+
+def _request_words(endpoint: EndpointRecord) -> list[str]:
+    values = endpoint.headers.request.connection
+    absent = endpoint.requests - sum(values.values())
+    return _values("Connection", values) + ([units.times("no Connection", absent)] if absent > 0 else [])
+
+
+def _response_words(headers: Headers) -> list[str]:
+    said = headers.response
+    words = _values("Connection", said.connection) + _values("Keep-Alive", _merged(said.keep_alive))
+    return words or ["no Connection, no Keep-Alive"]
+
+
+def _values(name: str, counts: dict[str, int]) -> list[str]:
+    most_first = sorted(counts.items(), key=lambda item: -item[1])
+    words = [units.times(f"{name}: {printable(value)}", n) for value, n in most_first[:SHOWN_VALUES]]
+    rest = most_first[SHOWN_VALUES:]
+    if rest:
+        words.append(f"{name}: {units.plural(len(rest), 'further value')} ×{sum(n for _, n in rest):,}")
+    return words
+
+
+def _merged(keep_alive: dict[str, int]) -> dict[str, int]:
+    """Values that differ only in a `max` that counts down (Apache's) taken together: "timeout=5, max=100 … 76"."""
+    ranges: dict[str, list[int]] = {}
+    merged: dict[str, int] = {}
+    for value, n in keep_alive.items():
+        match = _KEEP_ALIVE.fullmatch(value)
+        if match is None:
+            merged[value] = merged.get(value, 0) + n
+            continue
+        timeout, most = match[1], int(match[2])
+        low, high, count = ranges.get(timeout, (most, most, 0))
+        ranges[timeout] = [min(low, most), max(high, most), count + n]
+    for timeout, (low, high, count) in ranges.items():
+        value = f"timeout={timeout}, max={high}" + (f" … {low}" if low < high else "")
+        merged[value] = merged.get(value, 0) + count
+    return merged

@@ -1,0 +1,38 @@
+"""One JSON object a line, each with its type first: connections as they end, then what is only known at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from inspector.inspection import Inspection
+from inspector.records.connection import Connection
+from inspector.records.event import EventRecord
+
+
+class NdjsonWriter:
+    """Give it records as they come, then the inspection."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        """`write` takes one line with its line end, as UTF-8."""
+        self._write = write
+        self._encoder = msgspec.json.Encoder()
+
+    def connection(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self._line("connection", connection)
+
+    def event(self, event: EventRecord) -> None:
+        """Something happened on a connection."""
+        self._line("event", event)
+
+    def finish(self, inspection: Inspection) -> None:
+        """Nothing more will be known."""
+        for endpoint in inspection.endpoints:
+            self._line("endpoint", endpoint)
+        self._line("capture", inspection.capture)
+
+    def _line(self, kind: str, record: msgspec.Struct) -> None:
+        # A record always has fields, so its first byte is the brace that gives way to the type.
+        self._write(b'{"type":"%b",%b\n' % (kind.encode(), self._encoder.encode(record)[1:]))

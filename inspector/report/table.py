@@ -1,0 +1,57 @@
+"""The default report: what a person wants to know first about every endpoint, on one screen.
+
+Everything is a line of text, so that a pipe gets the same words as a terminal: there one endpoint is one line and
+every line names its endpoint, however long that makes it; on a terminal lines are fitted to the screen. Columns that
+would say nothing are left out. What comes from the wire passes `text.printable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inspector.inspection import Inspection
+from inspector.report import units
+from inspector.report.endpoint_table import endpoint_table
+from inspector.report.heading import heading
+from inspector.report.layout import Screen, hanging
+from inspector.report.listing import connection_list, event_list
+
+#: What is listed on a terminal unless everything is asked for; more would scroll the beginning away.
+LISTED_ENDPOINTS = 20
+LISTED_CONNECTIONS = 200
+
+
+@dataclass(slots=True, frozen=True)
+class View:
+    """What of the report is to be seen, and where."""
+
+    screen: Screen
+    connections: bool = False
+    """List the connections."""
+    events: bool = False
+    """List the events."""
+    everything: bool = False
+    """Leave nothing out for want of room."""
+
+
+def table(inspection: Inspection, view: View) -> Iterator[str]:
+    """The report, line by line, without line ends."""
+    screen = view.screen
+    unlimited = view.everything or screen.width is None
+    yield from heading(inspection.capture, sum(e.connections for e in inspection.endpoints), screen)
+    if inspection.endpoints:
+        yield ""
+        yield from endpoint_table(inspection.endpoints, screen, None if unlimited else LISTED_ENDPOINTS)
+    if view.connections and inspection.connections:
+        yield ""
+        yield from connection_list(inspection.connections, screen, None if unlimited else LISTED_CONNECTIONS)
+    if view.connections and inspection.unlisted:
+        yield f" {units.plural(inspection.unlisted, 'unanswered connection')} more: counted above, not listed"
+    if view.events and inspection.events:
+        yield ""
+        yield from event_list(inspection.events, inspection.capture.first_ns or 0, screen)
+    if inspection.anomalies:
+        yield ""
+        most_first = sorted(inspection.anomalies.items(), key=lambda item: (-item[1], item[0]))
+        yield from hanging(" anomalies   ", [units.times(code, n) for code, n in most_first], ", ", screen)
