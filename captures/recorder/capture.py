@@ -18,6 +18,8 @@ from .network import Host
 
 #: What a recording of one port is: no ARP, no neighbour discovery.
 DEFAULT_FILTER = "tcp"
+#: The kernel's buffer: a download of 20 MiB on a busy machine fits.
+_BUFFER_MIB = "64"
 _SECTION, _INTERFACE, _STATISTICS, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 5, 6
 _FIXED_BYTES = {_SECTION: 24, _INTERFACE: 16}
 #: opt_comment, shb_hardware, shb_os (section), if_os, if_hardware (interface): draft-ietf-opsawg-pcapng sections 3-4.
@@ -38,9 +40,9 @@ class Capture:
 
 def start(host: Host, interfaces: list[str], path: Path, packet_filter: str, snaplen: int | None) -> Capture:
     """Start to capture; returns when packets are being taken."""
-    command = ["dumpcap", "-n", "-q", "-w", str(path), "-f", packet_filter]
+    command = ["dumpcap", "-n", "-q", "-w", str(path)]
     for interface in interfaces:
-        command += ["-i", interface, "-f", packet_filter]
+        command += ["-i", interface, "-f", packet_filter, "-B", _BUFFER_MIB]
         if snaplen is not None:
             command += ["-s", str(snaplen)]
     process = subprocess.Popen(host.command(command), stderr=subprocess.PIPE, text=True, start_new_session=True)

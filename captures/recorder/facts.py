@@ -139,6 +139,7 @@ def from_server_log(source: str, requests: Sequence[LoggedRequest], whole: bool 
         says: Json = {"requests": sum(request.server == server for request in requests)}
         if whole:
             counts = [len(those) for (_, to), those in by_connection.items() if to == server]
+            says["opened"] = len(counts)
             says["requests_per_connection"] = _distribution(counts)
         facts.append(fact(source, endpoint(server), says))
     return facts

@@ -17,7 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .observed import ObservedSocket
@@ -142,6 +142,10 @@ class Network:
             host.run("ethtool", "-K", name, *offloads)
             host.ip("link", "set", name, "mtu", "1500", "up")
 
+    def before_close(self, end: Callable[[], None]) -> None:
+        """Call this before what was made so far is taken down."""
+        self._stack.callback(end)
+
     def close(self) -> None:
         """Take everything down."""
         self._stack.close()
@@ -221,5 +225,6 @@ def over_wire(network: Network, rules: Rules) -> None:
         start_new_session=True,
     )
     assert wire.stdout is not None
-    # Its first line says that it listens; closing the namespace ends it.
+    # Its first line says that it listens. It has to end before its links do.
     wire.stdout.readline()
+    network.before_close(wire.kill)

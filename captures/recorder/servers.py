@@ -10,6 +10,7 @@ import functools
 import json
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class Server:
         self.name = name
         self.folder = folder
         self.configuration = configuration.replace(str(folder), _ROOT)
-        self._errors = (folder / "stderr").open("wb")
+        self._output, self._errors = (folder / "stdout").open("wb"), (folder / "stderr").open("wb")
         self._command = host.command(command)
         self._listens = functools.partial(host.listens, port)
         self.start()
@@ -59,7 +60,7 @@ class Server:
     def start(self) -> None:
         """Start it (again); returns when it listens."""
         self.process = subprocess.Popen(
-            self._command, cwd=self.folder, stdout=self._errors, stderr=self._errors, start_new_session=True
+            self._command, cwd=self.folder, stdout=self._output, stderr=self._errors, start_new_session=True
         )
         deadline = time.monotonic() + 15
         while not self._listens():
@@ -80,6 +81,7 @@ class Server:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self.kill()
+        self._output.close()
         self._errors.close()
 
 
@@ -131,15 +133,17 @@ class Nginx(Server):
         return {int(number): "rst" if reset else "fin" for number, reset in found}
 
 
-def _nginx_request(line: dict[str, str | int]) -> LoggedRequest:
-    def end(which: str) -> str:
-        address = str(line[which])
-        return f"[{address}]:{line[which + '_port']}" if ":" in address else f"{address}:{line[which + '_port']}"
+def _end(line: dict[str, str | int], which: str) -> str:
+    """Address and port of one side of a log line."""
+    address, port = str(line[which]), line[f"{which}_port"]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
+
+def _nginx_request(line: dict[str, str | int]) -> LoggedRequest:
     seconds, _, fraction = str(line["time"]).partition(".")
     return LoggedRequest(
-        client=end("client"),
-        server=end("server"),
+        client=_end(line, "client"),
+        server=_end(line, "server"),
         time_ns=int(seconds) * 10**9 + int(fraction.ljust(9, "0")),
         method=str(line["method"]),
         target=str(line["target"]),
@@ -149,3 +153,91 @@ def _nginx_request(line: dict[str, str | int]) -> LoggedRequest:
         response_bytes=int(line["response_bytes"]),
         connection_number=int(line["connection"]),
     )
+
+
+_APACHE_LOG = (
+    'LogFormat "{\\"client\\":\\"%a\\",\\"client_port\\":%{remote}p,\\"server\\":\\"%A\\",\\"server_port\\":%{local}p,'
+    '\\"time_us\\":%{end:usec}t,\\"method\\":\\"%m\\",\\"target\\":\\"%U\\",\\"status\\":%>s,'
+    '\\"request_connection\\":\\"%{Connection}i\\",\\"request_bytes\\":%I,\\"response_bytes\\":%O}" account'
+)
+
+
+class Apache(Server):
+    """Apache httpd with a few modules and some directives."""
+
+    def __init__(
+        self, host: Host, folder: Path, directives: str, modules: Sequence[str] = (), port: int = 8001
+    ) -> None:
+        folder.mkdir()
+        files = folder / "files"
+        files.mkdir()
+        (files / "a").write_bytes(BODY)
+        loaded = ("mpm_event", "authz_core", *modules)
+        modules_text = "".join(
+            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in loaded
+        )
+        configuration = f"{modules_text}Listen {SERVER}:{port}\nDocumentRoot {files}\n{directives}\n"
+        (folder / "apache2.conf").write_text(
+            f"ServerName shop.test\nServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
+            f"{_APACHE_LOG}\nCustomLog {folder}/access.log account\nUser www-data\nGroup www-data\n{configuration}"
+        )
+        folder.parent.chmod(0o755)
+        command = ["apache2", "-D", "FOREGROUND", "-f", str(folder / "apache2.conf")]
+        super().__init__("apache2", command, host, port, folder, configuration)
+
+    def requests(self) -> list[LoggedRequest]:
+        """The access log."""
+        lines = (json.loads(line) for line in (self.folder / "access.log").read_text().splitlines())
+        return [_timed_in_us(line) for line in lines]
+
+
+def _timed_in_us(line: dict[str, str | int]) -> LoggedRequest:
+    connection = str(line["request_connection"])
+    bytes_of = {name: int(line[name]) for name in ("request_bytes", "response_bytes") if name in line}
+    return LoggedRequest(
+        client=_end(line, "client"),
+        server=_end(line, "server"),
+        time_ns=int(line["time_us"]) * 1000,
+        method=str(line["method"]),
+        target=str(line["target"]),
+        status=int(line["status"]),
+        request_connection=None if connection == "-" else connection,
+        **bytes_of,
+    )
+
+
+_NODE = """
+const http = require('http')
+const server = http.createServer((request, response) => {
+  response.on('finish', () => console.log(JSON.stringify({
+    client: request.socket.remoteAddress, client_port: request.socket.remotePort,
+    server: request.socket.localAddress, server_port: request.socket.localPort, time_us: Date.now() * 1000,
+    method: request.method, target: request.url, status: response.statusCode,
+    request_connection: request.headers.connection ?? '-' })))
+  HANDLER
+})
+server.listen(8001, 'ADDRESS')
+"""
+
+
+class Node(Server):
+    """Node's http server as it is by default; `handler` is the body of the request handler."""
+
+    def __init__(self, host: Host, folder: Path, handler: str) -> None:
+        folder.mkdir()
+        program = _NODE.replace("ADDRESS", SERVER).replace("HANDLER", handler).lstrip()
+        (folder / "server.js").write_text(program)
+        super().__init__("node", ["node", str(folder / "server.js")], host, 8001, folder, program)
+
+    def requests(self) -> list[LoggedRequest]:
+        """What the program wrote, a line a response."""
+        return [_timed_in_us(json.loads(line)) for line in (self.folder / "stdout").read_text().splitlines()]
+
+
+class PythonServer(Server):
+    """A server program in Python, of the standard library alone."""
+
+    def __init__(self, host: Host, folder: Path, command: Sequence[str], published: str) -> None:
+        folder.mkdir()
+        (folder / "a").write_bytes(BODY)
+        super().__init__("server.py", [sys.executable, *command], host, 8001, folder, published)

@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import capture as dumpcap
-from . import facts, observed
+from . import facts, observed, tools
 from .facts import Json
 from .network import Host, Network, direct
 from .observed import Account
-from .servers import LoggedRequest, Nginx, Server
+from .servers import Apache, LoggedRequest, Nginx, Node, PythonServer, Server
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -121,16 +120,35 @@ class Stage:
         finally:
             running.process.kill()
 
-    def keep(self, server: Server) -> None:
-        """Publish a server's configuration, and stop it when the recording is over."""
-        self.configuration[server.name] = server.configuration
+    def keep(self, server: Server, name: str | None = None) -> None:
+        """Publish a server's configuration and version, and stop it when the recording is over."""
+        self.configuration[name or server.name] = server.configuration
+        if server.name in tools.PROGRAMS:
+            self.packages.add(server.name)
         self._servers.callback(server.stop)
 
     def nginx(self, server: str = "", http: str = "", host: str = "server", name: str = "nginx", **where: Any) -> Nginx:
         """Start nginx with some directives in its server and http blocks."""
-        self.packages.add("nginx")
-        started = Nginx(self.network.hosts[host], self.scratch / name, server, http, **where)
-        started.name = name
+        started = Nginx(self.network.hosts[host], self.scratch / name.replace(" ", "-"), server, http, **where)
+        self.keep(started, name)
+        return started
+
+    def apache(self, directives: str, modules: Sequence[str] = (), port: int = 8001) -> Apache:
+        """Start Apache httpd with some directives and modules."""
+        started = Apache(self.server, self.scratch / "apache2", directives, modules, port)
+        self.keep(started)
+        return started
+
+    def node(self, handler: str) -> Node:
+        """Start Node's http server, with JavaScript that answers `request` by `response`."""
+        started = Node(self.server, self.scratch / "node", handler)
+        self.keep(started)
+        return started
+
+    def python_server(self, command: Sequence[str], published: str) -> PythonServer:
+        """Start a Python server; `published` is how setup.json tells it."""
+        started = PythonServer(self.server, self.scratch / "server.py", command, published)
+        self.packages.add("python")
         self.keep(started)
         return started
 
@@ -187,16 +205,35 @@ class Stage:
         self.facts += facts.from_kernels(retransmitted, whole)
 
     def learn_log(self, source: str, requests: Sequence[LoggedRequest], whole: bool = True) -> None:
-        """Take over what a server's log says about the time of the capture."""
+        """Take over what a server's log says about the time of the capture; `whole` as facts.from_server_log."""
         start_ns, end_ns = self.capture_times
-        during = [request for request in requests if start_ns <= request.time_ns <= end_ns]
+        # nginx logs milliseconds: up to one may be cut off.
+        during = [request for request in requests if start_ns - 1_000_000 <= request.time_ns <= end_ns]
         self.facts += facts.from_server_log(source, during, whole)
+
+    def learn_nginx(self, nginx: Nginx, source: str = "nginx access log", whole: bool = True) -> None:
+        """Take over nginx's logs: requests, and which idle connections the client closed."""
+        requests = nginx.requests()
+        self.learn_log(source, requests, whole)
+        closed = nginx.closed_by_client()
+        ends = {(request.client, request.server): request.connection_number for request in requests}
+        for (client, server), number in ends.items():
+            if number in closed:
+                of = facts.connection(client, server)
+                self.say("nginx error log: client closed keepalive connection", of, closed={"by": "client"})
+
+    def curl(self, *arguments: str) -> list[str]:
+        """Run curl in the client's host; returns the local address of each transfer, in order.
+
+        What it says of its connections in detail (`-v`) goes to the scratch file curl.log.
+        """
+        self.packages.add("curl")
+        self.configuration["curl"] = " ".join(("curl", *arguments))
+        told = ("-s", "-v", "--stderr", str(self.scratch / "curl.log"), "-w", r"\n@%{local_ip}:%{local_port}\n")
+        output = self.client.run("curl", *told, *arguments)
+        return [line[1:] for line in output.splitlines() if line.startswith("@")]
 
     def close(self) -> None:
         """End the servers and the connections that are left."""
         self._servers.close()
 
-
-def own_python() -> Path:
-    """The Python that runs the recorder: enough for programs that need the standard library alone."""
-    return Path(sys.executable)

@@ -2,7 +2,7 @@
 
 import importlib
 
-_FAMILIES = ("server_closes",)
+_FAMILIES = ("server_closes", "client_closes", "failures", "messages", "paths")
 
 
 def load() -> None:
