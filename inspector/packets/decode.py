@@ -22,7 +22,7 @@ from .tcp import read_tcp
 from .udp import read_other
 
 #: Rows decoded at a time: their headers and columns stay in the cache of a core.
-SLICE_ROWS = 4096
+SLICE_ROWS = 8192
 
 #: A packet inside more tunnels than this is not followed.
 MAX_TUNNELS = 8
@@ -78,7 +78,7 @@ class PacketDecoder:
         put together or peeled out of a tunnel: then it is a copy with that added behind.
         """
         n = len(raw)
-        link_types = np.array([interface.link_type for interface in raw.interfaces], np.int64)
+        link_types = np.array([LINK | interface.link_type & 0xFFFF for interface in raw.interfaces], np.int64)
         gains, out, fate = _Gains(raw.data), Segments.empty(n), np.zeros(n, np.uint8)
         for start in range(0, n, SLICE_ROWS):
             rows = slice(start, start + SLICE_ROWS)
@@ -93,7 +93,7 @@ class PacketDecoder:
             at,
             end,
             np.maximum(at + raw.length[rows], end),
-            LINK | link_types[interface] & 0xFFFF,
+            link_types[interface],
             np.zeros(len(at), np.int64),
         )
         packet = raw.first_packet + np.arange(rows.start, rows.start + len(at))

@@ -3,10 +3,11 @@
 A retransmission is another packet with the same bytes; a copy is the same packet. All of these must be equal: ends,
 direction, seq, ack, flags, payload length, IP id and TCP checksum, close in time and in number. And there must be a
 reason to be a copy: another interface or direction, another TTL, or on the same network an IP id that was really set,
-for a sender gives each packet its own. An IP id of 0 on one interface with one TTL proves nothing: that is a
-retransmission. Nor does it under another VLAN tag: two networks may carry the same addresses.
+for a sender gives each packet its own. An IP id that is not counted (0 as RFC 6864 allows, 1 as packet generators have
+it) proves nothing on one interface with one TTL: that is a retransmission. Nor does an id under another VLAN tag: two
+networks may carry the same addresses.
 
-A 64-bit fingerprint is compared with those of the packets before, one lag at a time and only in slices where some
+A 32-bit fingerprint is compared with those of the packets before, one lag at a time and only in slices where some
 two are equal; what matches is compared in full. The last packets are carried over, so that batches do not show.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .batch import I64, U64
+from .batch import I64, U32
 from .rows import Segments
 
 #: A copy is looked for among this many TCP packets before.
@@ -26,8 +27,11 @@ WINDOW_PACKETS = 32
 #: A copy comes within this many nanoseconds.
 WINDOW_NS = 50_000_000
 
-#: Odd, with bits all over: the fractional part of the golden ratio, as Knuth's multiplicative hashing has it.
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+#: Odd and with bits all over, so that fields that move together do not cancel out.
+_MULTIPLIERS = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D))
+
+#: IP ids up to this are set without counting.
+_UNCOUNTED_ID = 1
 
 _EQUAL = (
     "src_hi",
@@ -50,7 +54,7 @@ class DuplicateWindow:
     """The last TCP packets of a capture, which the next ones may be copies of."""
 
     def __init__(self) -> None:
-        self._fingerprint: U64 = np.zeros(0, np.uint64)
+        self._fingerprint: U32 = np.zeros(0, np.uint32)
         self._tail: dict[str, NDArray[Any]] = {}
 
     def find(self, segments: Segments, time_ns: I64, channel: I64) -> NDArray[np.bool_]:
@@ -80,7 +84,7 @@ class DuplicateWindow:
             return columns
         return {name: np.concatenate([self._tail[name], columns[name]]) for name in _KEPT}
 
-    def _keep(self, joined: U64, columns: dict[str, NDArray[Any]]) -> None:
+    def _keep(self, joined: U32, columns: dict[str, NDArray[Any]]) -> None:
         if len(columns["seq"]) >= WINDOW_PACKETS:
             self._tail = {name: columns[name][-WINDOW_PACKETS:].copy() for name in _KEPT}
         else:
@@ -88,12 +92,12 @@ class DuplicateWindow:
         self._fingerprint = joined[-WINDOW_PACKETS:].copy()
 
 
-def _fingerprint(segments: Segments) -> U64:
+def _fingerprint(segments: Segments) -> U32:
     """Numbers that are equal for copies, and seldom for others: the checksum covers ends, flags and payload."""
-    numbers = segments.seq.astype(np.uint64) << np.uint64(32) | segments.ack
-    marks = segments.checksum.astype(np.uint64) << np.uint64(16) | segments.ip_id
-    marks |= segments.src_port.astype(np.uint64) << np.uint64(32)
-    fingerprint: U64 = numbers ^ marks * _MULTIPLIER
+    fingerprint: U32 = segments.seq * _MULTIPLIERS[0]
+    fingerprint ^= segments.ack * _MULTIPLIERS[1]
+    fingerprint ^= segments.checksum * _MULTIPLIERS[2]
+    fingerprint ^= segments.ip_id
     return fingerprint
 
 
@@ -104,7 +108,7 @@ def _are_copies(every: dict[str, NDArray[Any]], earlier: I64, later: I64) -> NDA
         same &= every[name][earlier] == every[name][later]
     time_ns = every["time_ns"]
     same &= np.abs(time_ns[later] - time_ns[earlier]) <= WINDOW_NS
-    reason = (every["ip_id"][later] != 0) & (every["network"][later] == every["network"][earlier])
+    reason = (every["ip_id"][later] > _UNCOUNTED_ID) & (every["network"][later] == every["network"][earlier])
     for name in ("channel", "ttl"):
         reason |= every[name][earlier] != every[name][later]
     same &= reason

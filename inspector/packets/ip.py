@@ -82,11 +82,15 @@ def read_ip(data: U8, cursor: Cursor, out: Segments) -> None:
         at = cursor.at[rows]
         cursor.ip_at[rows] = at
         header = gather(data, at, _IPV4)
-        version = np.where(at + 20 <= cursor.end[rows], header["version_ihl"] >> 4, 0)
-        is_v4, is_v6 = version == 4, version == 6
+        version = header["version_ihl"] >> 4
+        is_cut = at + 20 > cursor.end[rows]
+        if is_cut.any():
+            version[is_cut] = 0
+        is_v4 = version == 4
         if is_v4.all():
             _read_v4(data, cursor, out, rows, header)
             continue
+        is_v6 = version == 6
         index = np.arange(len(cursor.at))[rows]
         cursor.fate[index[~(is_v4 | is_v6)]] = Fate.MALFORMED
         if is_v4.any():

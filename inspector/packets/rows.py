@@ -101,8 +101,8 @@ class Segments:
 
     @classmethod
     def empty(cls, n: int) -> Segments:
-        """Zeroed columns of n rows."""
-        return cls(**{name: np.zeros(n, kind) for name, kind in _KINDS.items()})
+        """Columns of n rows, to be written."""
+        return cls(**{name: np.empty(n, kind) for name, kind in _KINDS.items()})
 
     def part(self, rows: slice | I64) -> Segments:
         """The same columns for these rows: views for a slice, copies for an index."""
