@@ -56,13 +56,18 @@ class StreamSink(Protocol):
     Within one direction data and gaps follow one another without overlap, and nothing follows the end.
     """
 
-    application_packet: int | None
-    """Last packet that brought an application byte of either direction, as idle times count them (an unsolicited 408
-    is none); None before the first."""
-    application_ns: int | None
-    """Its time."""
-    skip_until: list[int]
-    """Per direction: bytes below this stream offset are only counted, so whoever buffers need not keep them."""
+    @property
+    def application_packet(self) -> int | None:
+        """Last packet that brought an application byte of either direction, as idle times count them (an unsolicited
+        408 is none); None before the first."""
+
+    @property
+    def application_ns(self) -> int | None:
+        """Its time."""
+
+    @property
+    def skip_until(self) -> list[int]:
+        """Per direction: bytes below this stream offset are only counted, so whoever buffers need not keep them."""
 
     def data(self, chunk: StreamChunk) -> None:
         """In-order bytes of one direction. Views of the chunk are valid during this call only."""

@@ -22,5 +22,6 @@ Emit = Callable[[Event], None]
 class StreamDecoder(StreamSink, Protocol):
     """A protocol on one TCP connection, both directions."""
 
-    protocol: str
-    """The contract's word: "http/1.0", "http/1.1", "unknown", ..."""
+    @property
+    def protocol(self) -> str:
+        """The contract's word: "http/1.0", "http/1.1", "unknown", ..."""

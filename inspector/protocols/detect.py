@@ -1,0 +1,249 @@
+"""Which protocol a connection speaks, and who is its client, told from the bytes and never from a port.
+
+`detect` looks at bytes that may begin a message and answers with a protocol, NO, or MORE: a segment may hold only "GE".
+`DetectingDecoder` stands in for the decoder until then. It looks at the beginning of every chunk, since a capture may
+start in the middle of a message, and holds copies only while the answer is MORE. Once told, the decoder chosen takes
+its place: its `data` becomes this one's, so that detection costs nothing afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Piece, StreamChunk
+from inspector.protocols.decoder import Emit, StreamDecoder
+
+#: Bytes of a direction that are held back while they may still become the beginning of a message.
+MAX_HELD = 16 * 1024
+
+#: The protocols that content tells, as `decoders` is keyed and, where nothing decodes them, `protocol` says.
+HTTP1 = "http/1"
+TLS = "tls"
+H2C = "h2c"
+
+#: `skip_until` of a direction of which no byte is needed any more.
+_FOREVER = 1 << 62
+
+#: Longest method taken for one: methods in use have at most 17 characters.
+_MAX_METHOD = 32
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_REQUEST_LINE = re.compile(
+    rb"%b{1,%d}[ \t][^\n\x00-\x08\x0e-\x1f]*[ \t]HTTP/1\.[0-9][ \t]*\r?\n" % (_TOKEN, _MAX_METHOD)
+)
+_UNFINISHED_REQUEST_LINE = re.compile(rb"%b{1,%d}(?:[ \t][^\n\x00-\x08\x0e-\x1f]*)?" % (_TOKEN, _MAX_METHOD))
+_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9][ \t]+[0-9]{3}[ \t\r\n]")
+_UNFINISHED_STATUS_LINE = re.compile(rb"H(?:T(?:T(?:P(?:/(?:1(?:\.(?:[0-9](?:[ \t]+(?:[0-9]{1,3})?)?)?)?)?)?)?)?)?")
+
+#: RFC 9113 section 3.4.
+_H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+#: TLS records (RFC 8446 section 5.1): content types change_cipher_spec to application_data; versions up to 3.4 in the
+#: field have been seen; the longest TLS 1.2 ciphertext (RFC 5246 section 6.2.3).
+_TLS_TYPES = range(20, 24)
+_TLS_MINORS = range(5)
+_TLS_LONGEST = (1 << 14) + 2048
+_TLS_HANDSHAKE = 22
+_CLIENT_HELLO, _SERVER_HELLO = 1, 2
+#: An SSL 2.0 CLIENT-HELLO, which may offer later versions (RFC 5246 appendix E.2).
+_SSL2_HELLO = re.compile(rb"[\x80-\xff].\x01(?:\x00\x02|\x03[\x00-\x03])", re.DOTALL)
+
+
+@dataclass(slots=True, frozen=True)
+class Detected:
+    """A protocol told from content."""
+
+    protocol: str
+    sender: int | None
+    """FROM_CLIENT or FROM_SERVER: who must have sent these bytes; None: either."""
+
+
+class Undecided(Enum):
+    """The answers other than a protocol."""
+
+    NO = "no"
+    MORE = "more"
+    """It may be one, once more bytes have come."""
+
+
+def detect(start: bytes, first: bool) -> Detected | Undecided:
+    """What bytes (at least one) are, where a message may begin; `first`: nothing of their direction came before.
+
+    HTTP/1 is told by a whole request line or the numbers of a status line, HTTP/2 by its preface, TLS by a record's
+    header, and an SSL 2.0 hello, which could be anything elsewhere, only at the very beginning.
+    """
+    if _H2_PREFACE.startswith(start[: len(_H2_PREFACE)]):
+        return Detected(H2C, FROM_CLIENT) if len(start) >= len(_H2_PREFACE) else Undecided.MORE
+    if start[0] in _TLS_TYPES:
+        return _detect_tls(start)
+    if start[0] >= 0x80:
+        return Detected(TLS, FROM_CLIENT) if first and _SSL2_HELLO.match(start) else Undecided.NO
+    return _detect_http1(start.lstrip(b"\r\n"))
+
+
+def _detect_tls(start: bytes) -> Detected | Undecided:
+    if start[1:2] not in b"\x03" or (len(start) > 2 and start[2] not in _TLS_MINORS):
+        return Undecided.NO
+    if len(start) < 6:
+        return Undecided.MORE
+    if not 0 < int.from_bytes(start[3:5], "big") <= _TLS_LONGEST:
+        return Undecided.NO
+    senders = {_CLIENT_HELLO: FROM_CLIENT, _SERVER_HELLO: FROM_SERVER} if start[0] == _TLS_HANDSHAKE else {}
+    return Detected(TLS, senders.get(start[5]))
+
+
+def _detect_http1(start: bytes) -> Detected | Undecided:
+    if not start:
+        return Undecided.MORE
+    if _STATUS_LINE.match(start):
+        return Detected(HTTP1, FROM_SERVER)
+    if _REQUEST_LINE.match(start):
+        return Detected(HTTP1, FROM_CLIENT)
+    if b"\n" not in start and (_UNFINISHED_REQUEST_LINE.fullmatch(start) or _UNFINISHED_STATUS_LINE.fullmatch(start)):
+        return Undecided.MORE
+    return Undecided.NO
+
+
+class DetectingDecoder:
+    """A StreamDecoder for a connection whose protocol is not known yet.
+
+    `decoders` makes the decoder of a protocol; one that is not in it is named in `protocol`, and its bytes are counted
+    for `application_*` only.
+
+    `on_roles` is called once, when content tells which direction is the client's: with FROM_CLIENT where that is the
+    one taken for the client's so far, else with FROM_SERVER. Whoever passes it swaps its directions in that case, for
+    all that it delivers afterwards; the chunk at hand is relabelled here. Without `on_roles` directions are kept, and
+    a decoder that sees them the other way round is put behind `Reversed`.
+
+    Nothing here may be remembered over a call of `data`: methods and `skip_until` become the decoder's own.
+    """
+
+    def __init__(
+        self,
+        emit: Emit,
+        decoders: Mapping[str, Callable[[Emit], StreamDecoder]],
+        on_roles: Callable[[int], None] | None = None,
+    ) -> None:
+        self.data: Callable[[StreamChunk], None] = self._look
+        self.gap: Callable[[int, int, int, int, int], None] = self._note_gap
+        self.end: Callable[[int, Ending, int, int], None] = self._note_end
+        self.skip_until = [0, 0]
+        self._emit = emit
+        self._decoders = decoders
+        self._on_roles = on_roles
+        self._inner: StreamDecoder | None = None
+        self._protocol = "unknown"
+        self._packet: int | None = None
+        self._ns: int | None = None
+        self._held: list[Piece] = []
+
+    @property
+    def protocol(self) -> str:
+        return self._protocol if self._inner is None else self._inner.protocol
+
+    @property
+    def application_packet(self) -> int | None:
+        return self._packet if self._inner is None else self._inner.application_packet
+
+    @property
+    def application_ns(self) -> int | None:
+        return self._ns if self._inner is None else self._inner.application_ns
+
+    def _look(self, chunk: StreamChunk) -> None:
+        """Look at the beginning of a chunk, behind what is held of its direction."""
+        self._count(chunk)
+        before = [piece for piece in self._held if piece.direction == chunk.direction]
+        pieces = [*before, *_copies(chunk, MAX_HELD)]
+        start = b"".join(bytes(piece.view(piece.offset)) for piece in pieces)[:MAX_HELD]
+        answer = detect(start, pieces[0].offset == 0)
+        if isinstance(answer, Detected):
+            self._choose(answer, chunk)
+        elif answer is Undecided.MORE and len(start) < MAX_HELD:
+            self._held += pieces[len(before) :]
+        else:
+            self._release(chunk.direction)
+
+    def _choose(self, detected: Detected, chunk: StreamChunk) -> None:
+        """The protocol is known: from here on, and from what is held, its decoder takes the bytes."""
+        self._protocol = detected.protocol
+        reverse = detected.sender is not None and detected.sender != chunk.direction
+        if detected.sender is not None and self._on_roles is not None:
+            self._on_roles(FROM_SERVER if reverse else FROM_CLIENT)
+        make = self._decoders.get(detected.protocol)
+        if make is None:
+            self.data = self._count
+            self.skip_until[:] = _FOREVER, _FOREVER
+            self._held.clear()
+            return
+        inner = make(self._emit)
+        held: list[StreamChunk] = [*self._held, chunk]
+        self._held.clear()
+        if reverse and self._on_roles is None:
+            inner = Reversed(inner)
+        elif reverse:
+            for piece in held:
+                piece.direction = 1 - piece.direction
+        self._inner = inner
+        self.data, self.gap, self.end, self.skip_until = inner.data, inner.gap, inner.end, inner.skip_until
+        for piece in held:
+            inner.data(piece)
+
+    def _count(self, chunk: StreamChunk) -> None:
+        last = chunk.offset + chunk.length - 1
+        self._packet, self._ns = chunk.packet_at(last), chunk.time_at(last)
+
+    def _note_gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
+        self._release(direction)
+
+    def _note_end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
+        self._release(direction)
+
+    def _release(self, direction: int) -> None:
+        """What is held of a direction is no beginning of a message."""
+        if self._held:
+            self._held = [piece for piece in self._held if piece.direction != direction]
+
+
+class Reversed:
+    """A decoder that sees the directions the other way round: of a connection whose opener is the protocol's server."""
+
+    def __init__(self, inner: StreamDecoder) -> None:
+        self._inner = inner
+        self.skip_until = [0, 0]
+
+    @property
+    def protocol(self) -> str:
+        return self._inner.protocol
+
+    @property
+    def application_packet(self) -> int | None:
+        return self._inner.application_packet
+
+    @property
+    def application_ns(self) -> int | None:
+        return self._inner.application_ns
+
+    def data(self, chunk: StreamChunk) -> None:
+        chunk.direction = 1 - chunk.direction
+        self._inner.data(chunk)
+        chunk.direction = 1 - chunk.direction
+        self.skip_until[:] = reversed(self._inner.skip_until)
+
+    def gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
+        self._inner.gap(1 - direction, offset, length, packet, time_ns)
+
+    def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
+        self._inner.end(1 - direction, ending, packet, time_ns)
+
+
+def _copies(chunk: StreamChunk, most: int) -> list[Piece]:
+    """At most the first `most` bytes of a chunk, copied, a piece for each of its pieces."""
+    pieces = []
+    offset, end = chunk.offset, chunk.offset + min(chunk.length, most)
+    while offset < end:
+        data = bytes(chunk.view(offset)[: end - offset])
+        pieces.append(Piece(chunk.direction, offset, data, chunk.packet_at(offset), chunk.time_at(offset)))
+        offset += len(data)
+    return pieces

@@ -1,0 +1,474 @@
+"""HTTP/1.0 and 1.1 on one connection (RFC 9112): both directions in one object.
+
+A direction is in one of a few states; `data` steps through a chunk state by state, and looks at bytes only where
+framing is expected: header sections and chunk headers. Bodies are stepped over. A whole header section in one piece,
+the usual case, is parsed where it lies; anything cut is held until it is complete (`resync.Held`).
+
+After a hole where framing was, or bytes that are no HTTP, a direction searches for the next start line and says how
+many bytes that cost. Which request a response answers is `Exchanges`' business; its rule after a loss is told there.
+When the connection turns to another protocol, `_switch` is the one place that knows: both directions are opaque then.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, StreamChunk
+from inspector.events import (
+    Anomaly,
+    InterimReceived,
+    MessageEnded,
+    RequestFields,
+    RequestReceived,
+    ResponseReceived,
+    Upgraded,
+)
+from inspector.protocols.decoder import Emit
+from inspector.protocols.http1.chunked import ChunkedBody, Part
+from inspector.protocols.http1.exchanges import Exchanges
+from inspector.protocols.http1.framing import Body
+from inspector.protocols.http1.head import ResponseHead, parse_request, parse_response
+from inspector.protocols.http1.resync import Held, head_end, is_final
+
+#: Largest header section; real servers stop at 8 to 128 KiB.
+MAX_HEAD = 256 * 1024
+
+#: `skip_until` of a direction of which no byte is needed any more.
+FOREVER = 1 << 62
+
+#: How much of a piece is looked at for a whole header section, and for a chunk header, before anything is held.
+_HEAD_WINDOW = 4096
+_CHUNK_WINDOW = 256
+
+_CR, _LF = b"\r\n"
+
+
+class State(Enum):
+    """What a direction's next byte is part of."""
+
+    HEAD = "head"
+    """A header section, or the empty lines before it (RFC 9112 section 2.2)."""
+    LENGTH = "length"
+    """A body that ends at a known offset."""
+    CHUNKED = "chunked"
+    UNTIL_CLOSE = "until close"
+    """A body that ends with the direction."""
+    SEARCH = "search"
+    """Something that was lost sight of."""
+    OPAQUE = "opaque"
+    """Another protocol."""
+    ENDED = "ended"
+
+
+# Looked up at every step: a global is found faster than an Enum's member.
+_HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE = State.HEAD, State.LENGTH, State.CHUNKED, State.UNTIL_CLOSE
+_SEARCH, _OPAQUE, _ENDED = State.SEARCH, State.OPAQUE, State.ENDED
+_NO_BODY, _LENGTH_KNOWN = Body.NONE, Body.LENGTH
+
+
+class _Side:
+    """One direction: its state and the message at hand. Defaults lie in the class: most connections are short."""
+
+    state = _HEAD
+    after = _HEAD
+    """The state that follows the message at hand."""
+    fresh = True
+    """Nothing was recognised so far."""
+    held: Held | None = None
+    """An unfinished header section, or what a search still needs."""
+    search_from = 0
+    lost_from = 0
+    """Where sight was lost: the offset."""
+    quiet = False
+    """Finding it again is not worth an anomaly."""
+    exchange = 0
+    body_start = 0
+    body_end = 0
+    position = 0
+    """Behind the last byte of the message that was seen or counted."""
+    seen = 0
+    """Behind the last byte of the message that was seen; `packet` and `time_ns` brought it."""
+    packet = 0
+    time_ns = 0
+    chunks: ChunkedBody
+
+    def __init__(self, direction: int) -> None:
+        self.direction = direction
+
+    def body_bytes(self) -> int:
+        return self.chunks.body_bytes if self.state is _CHUNKED else self.position - self.body_start
+
+
+class Http1Decoder:
+    """A StreamDecoder for HTTP/1."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.protocol = "http/1.1"
+        self.application_packet: int | None = None
+        self.application_ns: int | None = None
+        self.skip_until = [0, 0]
+        self._emit = emit
+        self._sides = (_Side(FROM_CLIENT), _Side(FROM_SERVER))
+        self._exchanges = Exchanges()
+        #: An unsolicited 408 may be under way: what `application_*` were before it.
+        self._before: tuple[int | None, int | None] | None = None
+        self._timing_out = False
+
+    # What a decoder is told
+
+    def data(self, chunk: StreamChunk) -> None:
+        side = self._sides[chunk.direction]
+        offset = chunk.offset
+        end = offset + chunk.length
+        while offset < end:
+            state = side.state
+            if state is _HEAD:
+                offset = self._read_head(side, chunk, offset)
+            elif state is _LENGTH:
+                offset = self._read_length(side, chunk, end)
+            elif state is _CHUNKED:
+                offset = self._read_chunked(side, chunk, offset, end)
+            elif state is _UNTIL_CLOSE:
+                self._advance(side, chunk, end)
+                offset = end
+            elif state is _SEARCH:
+                offset = self._read_held(side, chunk, offset)
+            else:
+                offset = end
+        if self._before is None:
+            self.application_packet = chunk.packet_at(end - 1)
+            self.application_ns = chunk.time_at(end - 1)
+        else:
+            self._note_application(chunk, end)
+
+    def gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
+        side = self._sides[direction]
+        state = side.state
+        end = offset + length
+        if state is _UNTIL_CLOSE:
+            side.position = end
+        elif state is _LENGTH:
+            self._gap_in_length(side, end, packet, time_ns)
+        elif state is _CHUNKED:
+            self._gap_in_chunks(side, offset, length)
+        elif state is _HEAD:
+            self._gap_in_head(side, offset)
+        elif state is _SEARCH:
+            side.held = None
+            if direction == FROM_SERVER:
+                self._exchanges.lost_response(False)
+
+    def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
+        side = self._sides[direction]
+        if side.state is _UNTIL_CLOSE:
+            self._end_message(side, ending is Ending.FIN)
+        elif side.state is _LENGTH or side.state is _CHUNKED:
+            self._end_message(side, False)
+        side.state = _ENDED
+        side.held = None
+
+    # Header sections
+
+    def _read_head(self, side: _Side, chunk: StreamChunk, offset: int) -> int:
+        """Read at the start of a message, or further into a held one; the offset that was reached."""
+        if side.held is not None:
+            return self._read_held(side, chunk, offset)
+        data = bytes(chunk.view(offset)[:_HEAD_WINDOW])
+        if data[0] == _CR or data[0] == _LF:
+            return offset + len(data) - len(data.lstrip(b"\r\n"))
+        length = head_end(data)
+        if length > 0 and self._message(side, chunk, data[:length], offset, None):
+            return offset + length
+        return self._read_held(side, chunk, offset)
+
+    def _read_held(self, side: _Side, chunk: StreamChunk, offset: int) -> int:
+        """Read what starts, or is searched for, in held bytes; the offset that was reached."""
+        held = side.held
+        if held is None:
+            held = side.held = Held(offset)
+            self._remember_before(side, chunk, offset)
+        data = bytes(chunk.view(offset)[: MAX_HEAD - len(held.data)])
+        held.add(data, chunk.packet_at(offset), chunk.time_at(offset))
+        while side.state is _HEAD or self._found(side, held):
+            length = held.head_end()
+            if length > 0 and self._message(side, chunk, bytes(held.data[:length]), held.start, held):
+                side.held = None
+                return held.start + length
+            if length < 0 and held.may_be_message(side.direction):
+                if len(held.data) == MAX_HEAD:
+                    self._reject(side, held, "header_too_long")
+                break
+            self._reject(side, held, "mid_message" if side.fresh else "not_http")
+            side.held = held
+        return offset + len(data)
+
+    def _found(self, side: _Side, held: Held) -> bool:
+        """Whether the search found a start line: then it is what `held` starts with."""
+        found = held.find_message(side.direction, side.search_from)
+        if found is None:
+            return False
+        held.drop_before(found)
+        lost = found - side.lost_from
+        if lost and not side.quiet:
+            self._emit(Anomaly(*held.origin(), "resynchronised", f"{lost} bytes skipped"))
+        side.state = _HEAD
+        return True
+
+    def _message(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, held: Held | None) -> bool:
+        """Take a whole header section that starts at `start`, in `held` or in the chunk; False: it is none."""
+        if side.direction == FROM_CLIENT:
+            first_packet = chunk.packet_at(start) if held is None else held.origin()[0]
+            return self._request(side, chunk, head, start, first_packet)
+        first = (chunk.packet_at(start), chunk.time_at(start)) if held is None else held.origin()
+        return self._response(side, chunk, head, start, first)
+
+    def _request(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first_packet: int) -> bool:
+        parsed = parse_request(head)
+        if parsed is None:
+            return False
+        stop = start + len(head)
+        packet, time_ns = chunk.packet_at(stop - 1), chunk.time_at(stop - 1)
+        fields = parsed.fields
+        exchange = self._exchanges.ask(fields)
+        if exchange == 0 and fields.version == "HTTP/1.0":
+            self.protocol = "http/1.0"
+        self._emit(RequestReceived(packet, time_ns, exchange, None, start, first_packet, fields))
+        if parsed.anomaly is not None:
+            self._emit(Anomaly(packet, time_ns, parsed.anomaly))
+        self._start_body(side, exchange, parsed.body, fields.content_length, stop, packet, time_ns)
+        return True
+
+    def _response(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first: tuple[int, int]) -> bool:
+        exchanges = self._exchanges
+        request = exchanges.next()
+        asked = None if request is None else request.fields
+        parsed = parse_response(head, None if asked is None else asked.method)
+        if parsed is None:
+            return False
+        stop = start + len(head)
+        packet, time_ns = chunk.packet_at(stop - 1), chunk.time_at(stop - 1)
+        exchange = exchanges.unseen() if request is None or request.index is None else request.index
+        if exchange == 0 and parsed.fields.version == "HTTP/1.0":
+            self.protocol = "http/1.0"
+        status = parsed.status
+        if status < 200 and status != 101:
+            side.fresh = False
+            self._emit(InterimReceived(packet, time_ns, exchange, None, status))
+            return True
+        if asked is None and status == 408:
+            self._time_out(chunk, start)
+        else:
+            self._before = None
+        exchanges.answered()
+        self._emit(ResponseReceived(packet, time_ns, exchange, None, asked is None, *first, parsed.fields))
+        if parsed.anomaly is not None:
+            self._emit(Anomaly(packet, time_ns, parsed.anomaly))
+        self._start_body(side, exchange, parsed.body, parsed.fields.content_length, stop, packet, time_ns)
+        if status == 101 or parsed.body is Body.TUNNEL:
+            self._switch(exchange, asked, parsed, packet, time_ns)
+        return True
+
+    # Bodies
+
+    def _start_body(
+        self, side: _Side, exchange: int, body: Body, length: int | None, start: int, packet: int, time_ns: int
+    ) -> None:
+        """The header section of `exchange` ended at `start`, with `packet`: what follows?"""
+        side.fresh = False
+        if body is _NO_BODY or body is Body.TUNNEL or (body is _LENGTH_KNOWN and not length):
+            self._emit(MessageEnded(packet, time_ns, exchange, None, side.direction, start, 0, True))
+            return
+        side.exchange, side.packet, side.time_ns = exchange, packet, time_ns
+        side.body_start = side.position = side.seen = start
+        if body is _LENGTH_KNOWN and length is not None:
+            side.state = _LENGTH
+            side.body_end = self.skip_until[side.direction] = start + length
+        elif body is Body.CHUNKED:
+            side.state = _CHUNKED
+            side.chunks = ChunkedBody()
+        elif body is Body.UNTIL_CLOSE:
+            side.state = _UNTIL_CLOSE
+            self.skip_until[side.direction] = FOREVER
+        else:
+            self._end_message(side, False)
+            self._lose_sight(side, start)
+
+    def _advance(self, side: _Side, chunk: StreamChunk, end: int) -> None:
+        """The message at hand goes on up to `end`, in this chunk."""
+        side.position = side.seen = end
+        side.packet, side.time_ns = chunk.packet_at(end - 1), chunk.time_at(end - 1)
+
+    def _read_length(self, side: _Side, chunk: StreamChunk, end: int) -> int:
+        stop = side.body_end
+        if stop > end:
+            self._advance(side, chunk, end)
+            return end
+        self._advance(side, chunk, stop)
+        self._end_message(side, True)
+        return stop
+
+    def _read_chunked(self, side: _Side, chunk: StreamChunk, offset: int, end: int) -> int:
+        chunks = side.chunks
+        if chunks.remaining:
+            count = min(chunks.remaining, end - offset)
+            chunks.skip(count)
+            offset += count
+        else:
+            count = chunks.read(bytes(chunk.view(offset)[:_CHUNK_WINDOW]))
+            offset += count
+            self._hold_line(side, chunk, offset, count)
+            self.skip_until[side.direction] = offset + chunks.remaining
+        if chunks.part is Part.DONE:
+            self._advance(side, chunk, offset)
+            self._end_message(side, True)
+        elif chunks.part is Part.BROKEN:
+            self._advance(side, chunk, offset)
+            self._break_chunks(side, offset - len(chunks.line))
+        elif offset == end:
+            self._advance(side, chunk, end)
+        return offset
+
+    def _hold_line(self, side: _Side, chunk: StreamChunk, offset: int, count: int) -> None:
+        """Keep an unfinished line of chunk framing, `count` bytes before `offset` were read: it may be a start line."""
+        line = side.chunks.line
+        if not line:
+            side.held = None
+            return
+        new = min(len(line), count)
+        if side.held is None or new == len(line):
+            side.held = Held(offset - new)
+        side.held.add(line[-new:], chunk.packet_at(offset - 1), chunk.time_at(offset - 1))
+
+    def _break_chunks(self, side: _Side, start: int) -> None:
+        """The line that starts at `start` is no chunk framing."""
+        held = side.held
+        self._emit(Anomaly(side.packet, side.time_ns, "bad_chunk", f"at stream offset {start}"))
+        self._end_message(side, False)
+        self._lose_sight(side, start)
+        side.held = held
+
+    def _end_message(self, side: _Side, whole: bool) -> None:
+        """The message at hand is over, behind the last byte that was seen of it."""
+        self._emit(
+            MessageEnded(
+                side.packet,
+                side.time_ns,
+                side.exchange,
+                None,
+                side.direction,
+                side.seen,
+                side.body_bytes(),
+                whole,
+            )
+        )
+        side.held = None
+        side.state = side.after
+        if side.state is _OPAQUE:
+            self.skip_until[side.direction] = FOREVER
+
+    # Holes, and what is no HTTP
+
+    def _gap_in_length(self, side: _Side, end: int, packet: int, time_ns: int) -> None:
+        stop = side.body_end
+        side.position = min(end, stop)
+        if end < stop:
+            return
+        side.seen, side.packet, side.time_ns = stop, packet, time_ns
+        self._end_message(side, True)
+        if end > stop:
+            self._lose_message(side, stop, False)
+
+    def _gap_in_chunks(self, side: _Side, offset: int, length: int) -> None:
+        chunks = side.chunks
+        counted = min(chunks.remaining, length)
+        if counted:
+            chunks.skip(counted)
+        if counted < length:
+            self._end_message(side, False)
+            self._lose_sight(side, offset + counted)
+
+    def _gap_in_head(self, side: _Side, offset: int) -> None:
+        held = side.held
+        if held is None:
+            self._lose_message(side, offset, False)
+        else:
+            self._lose_message(side, held.start, is_final(side.direction, held.data))
+
+    def _lose_message(self, side: _Side, offset: int, begun: bool) -> None:
+        """A message began at `offset`, and lies in a hole; `begun`: it is known to be a final response."""
+        if side.direction == FROM_CLIENT:
+            self._exchanges.lost_request()
+        self._lose_sight(side, offset, begun)
+
+    def _lose_sight(self, side: _Side, offset: int, begun: bool = False) -> None:
+        """From `offset` on nobody knows what the bytes are: search for the next start line."""
+        if side.after is _OPAQUE:
+            return
+        if side.direction == FROM_SERVER:
+            self._exchanges.lost_response(begun)
+        side.state = _SEARCH
+        side.held = None
+        side.lost_from = side.search_from = offset
+        side.quiet = side.fresh = False
+
+    def _reject(self, side: _Side, held: Held, code: str) -> None:
+        """What `held` starts with is no message: say so once, and search behind its first byte."""
+        tunnel = side.direction == FROM_CLIENT and self._exchanges.tunnel_asked_for()
+        if not tunnel:
+            self._emit(Anomaly(*held.origin(), code))
+        self._lose_sight(side, held.start, is_final(side.direction, held.data))
+        side.search_from += 1
+        side.quiet = tunnel or code == "mid_message"
+
+    # Other protocols, and idle time
+
+    def _switch(
+        self, exchange: int, asked: RequestFields | None, answer: ResponseHead, packet: int, time_ns: int
+    ) -> None:
+        """Both directions speak another protocol: the server at once, the client when this request is complete."""
+        if answer.body is Body.TUNNEL:
+            to, target = "connect", None if asked is None else asked.authority
+        else:
+            offered = "" if asked is None or asked.upgrade is None else asked.upgrade.partition(",")[0].strip().lower()
+            to, target = answer.upgrade or offered or "unknown", None
+        self._emit(Upgraded(packet, time_ns, exchange, to, target))
+        for side in self._sides:
+            in_body = side.state is _LENGTH or side.state is _CHUNKED
+            side.after = _OPAQUE
+            if in_body and side.exchange == exchange:
+                continue
+            if in_body:
+                self._end_message(side, False)
+            elif side.state is not _ENDED:
+                side.state = _OPAQUE
+                side.held = None
+                self.skip_until[side.direction] = FOREVER
+
+    def _remember_before(self, side: _Side, chunk: StreamChunk, offset: int) -> None:
+        """An unfinished response starts at `offset`: it may turn out to be an unsolicited 408."""
+        if side.direction == FROM_CLIENT or self._exchanges.waiting:
+            return
+        if self._before is None:
+            self._before = self._application_before(chunk, offset)
+        self._timing_out = False
+
+    def _time_out(self, chunk: StreamChunk, start: int) -> None:
+        """A 408 out of the blue started at `start`: its bytes are the server's timer, not the application's."""
+        if self._before is None:
+            self._before = self._application_before(chunk, start)
+        self._timing_out = True
+
+    def _application_before(self, chunk: StreamChunk, offset: int) -> tuple[int | None, int | None]:
+        """Packet and time of the last application byte before an offset of this chunk."""
+        if offset <= chunk.offset:
+            return self.application_packet, self.application_ns
+        return chunk.packet_at(offset - 1), chunk.time_at(offset - 1)
+
+    def _note_application(self, chunk: StreamChunk, end: int) -> None:
+        """Move `application_*` on, where a 408 out of the blue may be under way."""
+        last: tuple[int | None, int | None] = (chunk.packet_at(end - 1), chunk.time_at(end - 1))
+        if chunk.direction == FROM_CLIENT:
+            self._before = last
+        elif self._timing_out and self._before is not None:
+            last = self._before
+        self.application_packet, self.application_ns = last

@@ -1,0 +1,107 @@
+"""Finding messages in bytes that come in pieces: the end of a header section, and the next start line after a loss.
+
+What cannot be decided yet is held, in one buffer that remembers which packet brought what. A start line is searched for
+at any position, not only where a segment begins, so that it does not matter how a stream was cut; what counts as one is
+strict in return: `method SP target SP HTTP/1.x` and the line's end, with a method of the registry unless a line begins
+there; or `HTTP/1.x SP 3DIGIT` and a space or the line's end.
+"""
+
+from __future__ import annotations
+
+import re
+
+from inspector.bytestream import FROM_CLIENT
+from inspector.protocols.http1.head import REQUEST_LINE, STATUS_LINE, TOKEN
+
+#: Longest start line that is found again, and so the most that a search holds back.
+MAX_FOUND_LINE = 8 * 1024
+
+#: Methods of the IANA registry (https://www.iana.org/assignments/http-methods) and of UPnP, as a request line starts.
+_METHODS = (
+    "ACL|BASELINE-CONTROL|BIND|CHECKIN|CHECKOUT|CONNECT|COPY|DELETE|GET|HEAD|LABEL|LINK|LOCK|M-SEARCH|MERGE|MKACTIVITY"
+    "|MKCALENDAR|MKCOL|MKREDIRECTREF|MKWORKSPACE|MOVE|NOTIFY|OPTIONS|ORDERPATCH|PATCH|POST|PROPFIND|PROPPATCH|PUT|QUERY"
+    "|REBIND|REPORT|SEARCH|SUBSCRIBE|TRACE|UNBIND|UNCHECKOUT|UNLINK|UNLOCK|UNSUBSCRIBE|UPDATE|UPDATEREDIRECTREF"
+    "|VERSION-CONTROL"
+)
+
+# Indexed by direction: a client sends request lines, a server status lines.
+_START_LINE = (re.compile(REQUEST_LINE.encode()), re.compile(STATUS_LINE.encode()))
+_UNFINISHED_LINE = (
+    re.compile(rf"{TOKEN}(?:[ \t][^\n]*)?".encode()),
+    re.compile(rb"H(?:T(?:T(?:P(?:/(?:1(?:\.(?:[0-9](?:[ \t]++(?:[0-9]{1,2}|[0-9]{3}(?![0-9])[^\n]*)?)?)?)?)?)?)?)?)?"),
+)
+_FOUND_LINE = (
+    re.compile(rf"(?:(?<=\n){TOKEN}|{_METHODS}) [!-~\x80-\xff]{{1,8000}} HTTP/1\.[0-9]\r?\n".encode("latin-1")),
+    re.compile(rb"HTTP/1\.[0-9] [0-9]{3}[ \r\n]"),
+)
+
+
+class Held:
+    """Bytes of one direction that wait for more, from `start` on, and where they came from."""
+
+    __slots__ = ("_pieces", "_seen", "data", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        """Stream offset of the first byte."""
+        self.data = bytearray()
+        self._pieces: list[tuple[int, int, int]] = []
+        self._seen = 0
+
+    def add(self, data: bytes, packet: int, time_ns: int) -> None:
+        """The next bytes, all brought by one packet."""
+        self._pieces.append((self.start + len(self.data), packet, time_ns))
+        self.data += data
+
+    def drop_before(self, offset: int) -> None:
+        """Forget what lies before a stream offset."""
+        del self.data[: offset - self.start]
+        self.start = offset
+        self._seen = 0
+        first = max(at for at, piece in enumerate(self._pieces) if at == 0 or piece[0] <= offset)
+        del self._pieces[:first]
+
+    def origin(self) -> tuple[int, int]:
+        """Packet and time of the first byte."""
+        return self._pieces[0][1:]
+
+    def head_end(self) -> int:
+        """Bytes up to the end of the header section that starts here; -1: not complete."""
+        end = head_end(self.data, self._seen)
+        self._seen = max(len(self.data) - 3, 0)
+        return end
+
+    def may_be_message(self, direction: int) -> bool:
+        """Whether what is there begins with a start line, or may once more has come."""
+        whole = b"\n" in self.data
+        pattern = _START_LINE[direction] if whole else _UNFINISHED_LINE[direction]
+        return (pattern.match(self.data) if whole else pattern.fullmatch(self.data)) is not None
+
+    def find_message(self, direction: int, after: int) -> int | None:
+        """Stream offset of the first start line from `after` on; None: not there yet.
+
+        Without one, bytes in which none can begin any more are dropped.
+        """
+        found = _FOUND_LINE[direction].search(self.data, max(after - self.start, 0))
+        if found is not None:
+            return self.start + found.start()
+        keep = max(self.data.rfind(b"\n"), len(self.data) - MAX_FOUND_LINE, 0)
+        self.drop_before(self.start + keep)
+        return None
+
+
+def head_end(data: bytes | bytearray, start: int = 0) -> int:
+    """Where a header section ends, behind its empty line; lines may end with a bare LF (RFC 9112 section 2.2).
+
+    -1 where there is no empty line from `start` on.
+    """
+    end = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
+    if bare >= 0:
+        return bare + 2
+    return end + 3 if end >= 0 else -1
+
+
+def is_final(direction: int, data: bytes | bytearray) -> bool:
+    """Whether the beginning of a message is known to be a final response's."""
+    return direction != FROM_CLIENT and re.match(rb"HTTP/1\.[0-9][ \t]+[2-9][0-9]{2}", data) is not None
