@@ -17,6 +17,10 @@ from inspector.report.text import printable
 
 #: Values of one header shown for an endpoint; JSON has all.
 SHOWN_VALUES = 6
+#: Characters of a value shown on a terminal.
+_SHOWN_LENGTH = 30
+#: The widest host:port that stands beside what its messages say; a wider one stands above it.
+_LABEL = 22
 
 _HOST = Column("host:port", breaks=True)
 _OTHERS = Column("others", joint=", ", breaks=True)
@@ -154,30 +158,42 @@ def _speaks_http1(endpoint: EndpointRecord) -> bool:
 
 def _said(endpoint: EndpointRecord, width: int, screen: Screen) -> Iterator[str]:
     """What its requests and responses say; in a pipe each line names the endpoint."""
-    label, again = _address(endpoint).ljust(width), "" if screen.width is not None else _address(endpoint)
-    yield from hanging(f" {label}   requests say   ", _request_words(endpoint), "    ", screen)
-    yield from hanging(f" {again:{width}}   responses say  ", _response_words(endpoint.headers), "    ", screen)
+    address = _address(endpoint)
+    label = address.ljust(min(width, _LABEL))
+    again = " " * len(label) if screen.width is not None else label
+    if screen.width is not None and len(address) > _LABEL:
+        yield f" {address}"
+        label = again = " " * 3
+    yield from hanging(f" {label}   requests say   ", _request_words(endpoint, screen), "    ", screen)
+    yield from hanging(f" {again}   responses say  ", _response_words(endpoint.headers, screen), "    ", screen)
 
 
-def _request_words(endpoint: EndpointRecord) -> list[str]:
+def _request_words(endpoint: EndpointRecord, screen: Screen) -> list[str]:
     values = endpoint.headers.request.connection
     absent = endpoint.requests - sum(values.values())
-    return _values("Connection", values) + ([units.times("no Connection", absent)] if absent > 0 else [])
+    return _values("Connection", values, screen) + ([units.times("no Connection", absent)] if absent > 0 else [])
 
 
-def _response_words(headers: Headers) -> list[str]:
+def _response_words(headers: Headers, screen: Screen) -> list[str]:
     said = headers.response
-    words = _values("Connection", said.connection) + _values("Keep-Alive", _merged(said.keep_alive))
+    words = _values("Connection", said.connection, screen)
+    words += _values("Keep-Alive", _merged(said.keep_alive), screen)
     return words or ["no Connection, no Keep-Alive"]
 
 
-def _values(name: str, counts: dict[str, int]) -> list[str]:
+def _values(name: str, counts: dict[str, int], screen: Screen) -> list[str]:
     most_first = sorted(counts.items(), key=lambda item: -item[1])
-    words = [units.times(f"{name}: {printable(value)}", n) for value, n in most_first[:SHOWN_VALUES]]
+    words = [units.times(f"{name}: {_short(value, screen)}", n) for value, n in most_first[:SHOWN_VALUES]]
     rest = most_first[SHOWN_VALUES:]
     if rest:
         words.append(f"{name}: {units.plural(len(rest), 'further value')} ×{sum(n for _, n in rest):,}")
     return words
+
+
+def _short(value: str, screen: Screen) -> str:
+    """The value; on a terminal no more of it than finds room there."""
+    shown = printable(value)
+    return shown if screen.width is None or len(shown) <= _SHOWN_LENGTH else shown[: _SHOWN_LENGTH - 1] + "…"
 
 
 def _merged(keep_alive: dict[str, int]) -> dict[str, int]:

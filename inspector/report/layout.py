@@ -92,36 +92,38 @@ def blocks(
 
 
 def fits(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], screen: Screen, indent: int = 1) -> bool:
-    """Whether the grid can be laid out within the screen."""
-    if screen.width is None:
-        return True
-    _, widths = _fit(columns, rows, screen.width - indent)
-    return sum(widths) + _GAPS[0] * (len(widths) - 1) + indent <= screen.width
+    """Whether the grid has room on the screen, with air between its columns."""
+    return _fit(columns, rows, None if screen.width is None else screen.width - indent)[0] == _GAPS[0]
 
 
 def _fit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int | None) -> tuple[int, list[int]]:
-    """The gap and the columns' widths: natural where there is room, else titles broken, else cells too."""
-    bodies = [max((len(column.joint.join(row[i])) for row in rows), default=0) for i, column in enumerate(columns)]
-    natural = [max(body, len(column.title)) for body, column in zip(bodies, columns, strict=True)]
-    least = [_least(column, bodies[i], [row[i] for row in rows]) for i, column in enumerate(columns)]
+    """The gap and the columns' widths: natural where there is room, else with titles broken, else with cells, too."""
+    whole = [max((len(column.joint.join(row[i])) for row in rows), default=0) for i, column in enumerate(columns)]
+    broken = [_broken(column, whole[i], [row[i] for row in rows]) for i, column in enumerate(columns)]
+    titles = [max(map(len, column.title.split(" "))) for column in columns]
+    natural = [max(body, len(column.title)) for body, column in zip(whole, columns, strict=True)]
     if room is None:
         return _GAPS[0], natural
     for gap in _GAPS:
-        widths = _shrink(natural, least, room - gap * (len(columns) - 1))
+        widths = natural
+        for bodies in (whole, broken):
+            least = list(map(max, bodies, titles))
+            widths = _shrink(widths, least, room - gap * (len(columns) - 1))
         if sum(widths) + gap * (len(columns) - 1) <= room:
             break
     return gap, widths
 
 
-def _least(column: Column, body: int, cells: Iterable[Cell]) -> int:
-    if column.breaks:
-        body = max((len(word) for cell in cells for word in cell), default=0) + len(column.joint.rstrip())
-    return max(body, max(len(word) for word in column.title.split(" ")))
+def _broken(column: Column, whole: int, cells: Iterable[Cell]) -> int:
+    """The width of the cells when each word has its own line (behind which the joint stands, but for its blanks)."""
+    if not column.breaks:
+        return whole
+    return max((len(word) for cell in cells for word in cell), default=0) + len(column.joint.rstrip())
 
 
-def _shrink(natural: list[int], least: list[int], room: int) -> list[int]:
+def _shrink(wide: list[int], least: list[int], room: int) -> list[int]:
     """Widths no narrower than need be: the column with most to give gives first."""
-    widths = natural.copy()
+    widths = wide.copy()
     while (excess := sum(widths) - room) > 0:
         spare = [width - low for width, low in zip(widths, least, strict=True)]
         widest = max(range(len(widths)), key=spare.__getitem__)

@@ -1,0 +1,254 @@
+"""Inspections made by hand: what the engine would say, without packets. Tests change what they are about."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+from inspector.inspection import Inspection
+from inspector.records.capture import CaptureRecord, File
+from inspector.records.connection import Closed, Connection, End, Opened, Traffic, Ttl
+from inspector.records.endpoint import (
+    Client,
+    ClosedCounts,
+    Decided,
+    EndpointRecord,
+    Handshakes,
+    Headers,
+    Idle,
+    IdleBeforeClose,
+    RequestHeaders,
+    RequestsPerConnection,
+    ResponseHeaders,
+    TcpHandshakes,
+    TlsHandshakes,
+)
+from inspector.records.event import EventKind, EventRecord
+from inspector.records.exchange import Exchange, KeepAlive, Request, Response
+
+START_NS = 1_777_636_800_000_000_000
+MS = 1_000_000
+SECOND = 1_000 * MS
+
+_Record = TypeVar("_Record")
+
+NO_IDLE = Idle(0, None, None, None)
+
+
+def endpoint(**changes: Any) -> EndpointRecord:
+    """nginx closing six connections of three requests each after 7 s."""
+    record = EndpointRecord(
+        ip="10.0.0.1",
+        port=8001,
+        name="shop.test",
+        names={"shop.test": 6},
+        protocols={"http/1.1": 6},
+        clients=[Client("10.0.0.2", "python-requests/2.32", 6, 18)],
+        connections=6,
+        opened=6,
+        already_open=0,
+        refused=0,
+        unanswered=0,
+        half_open=0,
+        closed=ClosedCounts(server_fin=6),
+        decided=Decided(server=6),
+        still_open=0,
+        max_open_at_once=1,
+        requests=18,
+        requests_per_connection=RequestsPerConnection(3, 3.0, 3.0, 3, {"3": 6}, 0),
+        idle_before_close=IdleBeforeClose(NO_IDLE, Idle(6, 7_000 * MS, 7_003 * MS, 7_012 * MS)),
+        handshake=Handshakes(TcpHandshakes(6, 60_000), TlsHandshakes(0, None, 0)),
+        headers=Headers(RequestHeaders({"keep-alive": 18}), ResponseHeaders({"keep-alive": 18}, {"timeout=7": 18})),
+        pool=None,
+    )
+    return _changed(record, changes)
+
+
+def capture(**changes: Any) -> CaptureRecord:
+    """84 packets in 8.6 s, all of them TCP."""
+    record = CaptureRecord(
+        files=[File("captures/nginx-idle/client.pcapng", "pcapng", None, [1], 84, 9_000)],
+        packets=84,
+        tcp_segments=84,
+        skipped={},
+        first_ns=START_NS,
+        last_ns=START_NS + 8_600 * MS,
+        dropped=None,
+        problems=[],
+    )
+    return _changed(record, changes)
+
+
+def inspection(**changes: Any) -> Inspection:
+    """The nginx capture with its one endpoint and one of its connections."""
+    whole = Inspection(capture=capture(), endpoints=[endpoint()], connections=[connection()])
+    return _changed(whole, changes)
+
+
+def request(packet: int, at_ns: int, **changes: Any) -> Request:
+    """GET /a with Connection: keep-alive, in one packet."""
+    record = Request(
+        packet=packet,
+        time_ns=START_NS + at_ns,
+        end_packet=packet,
+        end_ns=START_NS + at_ns,
+        method="GET",
+        target="/a",
+        authority="shop.test",
+        version="HTTP/1.1",
+        connection="keep-alive",
+        keep_alive=None,
+        proxy_connection=None,
+        upgrade=None,
+        te=None,
+        transfer_encoding=None,
+        content_length=None,
+        body_bytes=0,
+        user_agent="python-requests/2.32",
+        x_request_id=None,
+        traceparent=None,
+        persistent=True,
+        acknowledged_bytes=120,
+    )
+    return _changed(record, changes)
+
+
+def response(packet: int, at_ns: int, **changes: Any) -> Response:
+    """200 with six bytes and Keep-Alive: timeout=7, in one packet."""
+    record = Response(
+        packet=packet,
+        time_ns=START_NS + at_ns,
+        end_packet=packet,
+        end_ns=START_NS + at_ns,
+        status=200,
+        reason="OK",
+        version="HTTP/1.1",
+        connection="keep-alive",
+        keep_alive=KeepAlive(7, None),
+        transfer_encoding=None,
+        content_length=6,
+        body_bytes=6,
+        server="nginx/1.22.1",
+        via=None,
+        alt_svc=None,
+        x_request_id=None,
+        persistent=True,
+    )
+    return _changed(record, changes)
+
+
+def exchange(index: int, asked: Request | None, answered: Response | None, **changes: Any) -> Exchange:
+    """A request and its response."""
+    record = Exchange(
+        index=index,
+        stream=None,
+        inside=False,
+        request=asked,
+        response=answered,
+        interim=[],
+        complete=True,
+        reset=None,
+        race=None,
+    )
+    return _changed(record, changes)
+
+
+def traffic(**changes: Any) -> Traffic:
+    """A few packets."""
+    record = Traffic(
+        packets=7,
+        bytes=360,
+        captured_bytes=360,
+        missing_bytes=0,
+        retransmitted_bytes=0,
+        out_of_order=0,
+        zero_windows=0,
+        keepalives=0,
+        ttl=Ttl(64, None),
+        fin_acknowledged=True,
+    )
+    return _changed(record, changes)
+
+
+def connection(**changes: Any) -> Connection:
+    """Connection 0: one exchange, then the server's FIN after 7 s."""
+    record = Connection(
+        id=0,
+        client=End("10.0.0.2", 46184),
+        server=End("10.0.0.1", 8001),
+        role_from="syn",
+        name="shop.test",
+        names=[],
+        name_from="host",
+        vantage="client",
+        start_ns=START_NS,
+        end_ns=START_NS + 7_003_300_000,
+        first_packet=1,
+        last_packet=28,
+        opened=Opened("handshake", 1, 0, 60_000, False),
+        closed=Closed(
+            by="server",
+            how="fin",
+            packet=25,
+            time_ns=START_NS + 7_003 * MS,
+            simultaneous=False,
+            idle_ns=7_002_480_000,
+            announced=None,
+            reply="fin",
+            reply_packet=27,
+            reply_ns=200_000,
+            half_closed_ns=200_000,
+        ),
+        state="SF",
+        history="ShADadFf",
+        client_traffic=traffic(),
+        server_traffic=traffic(bytes=1_500),
+        protocol="http/1.1",
+        tls=None,
+        tunnel=None,
+        upgrade=None,
+        requests=1,
+        responses=1,
+        estimate=None,
+        exchanges=[exchange(0, request(4, 310_000), response(6, 520_000))],
+        http2=None,
+        websocket=None,
+        grpc=None,
+        proxy_protocol=None,
+        anomalies=[],
+        findings=[],
+    )
+    return _changed(record, changes)
+
+
+def event(
+    kind: EventKind,
+    packet: int,
+    at_ns: int,
+    by: Literal["client", "server"] | None,
+    index: int | None = None,
+    detail: str = "",
+) -> EventRecord:
+    """An event of connection 0."""
+    return EventRecord(0, packet, START_NS + at_ns, by, kind, index, detail)
+
+
+def nginx_events() -> list[EventRecord]:
+    """The events of connection()."""
+    return [
+        event("syn", 1, 0, "client"),
+        event("syn-ack", 2, 43_000, "server"),
+        event("established", 3, 60_000, "client"),
+        event("request", 4, 310_000, "client", 0, "GET /a"),
+        event("request-end", 4, 310_000, "client", 0),
+        event("response", 6, 520_000, "server", 0, "200"),
+        event("response-end", 6, 520_000, "server", 0),
+        event("fin", 25, 7_003_000_000, "server"),
+        event("fin", 27, 7_003_200_000, "client"),
+    ]
+
+
+def _changed(record: _Record, changes: dict[str, Any]) -> _Record:
+    for name, value in changes.items():
+        getattr(record, name)
+        setattr(record, name, value)
+    return record

@@ -1,0 +1,223 @@
+"""The first screen: inspections in, lines out."""
+
+from __future__ import annotations
+
+import pytest
+
+from inspector.records.capture import Dropped, File, Problem
+from inspector.records.endpoint import (
+    ClosedCounts,
+    EndpointRecord,
+    Headers,
+    Idle,
+    IdleBeforeClose,
+    RequestHeaders,
+    RequestsPerConnection,
+    ResponseHeaders,
+)
+from inspector.report.layout import Screen
+from inspector.report.table import View, table
+from tests.report import samples
+from tests.report.samples import MS, NO_IDLE, SECOND
+
+PIPE = View(Screen())
+
+
+def mixed(ip: str = "192.168.100.100") -> EndpointRecord:
+    """An endpoint at which everything happened."""
+    return samples.endpoint(
+        name=None,
+        names={},
+        ip=ip,
+        port=50100,
+        connections=13,
+        opened=2,
+        already_open=1,
+        refused=7,
+        unanswered=2,
+        half_open=1,
+        still_open=1,
+        closed=ClosedCounts(2, 1, 0, 3),
+        requests_per_connection=RequestsPerConnection(1, 2.5, 3.3, 25, {}, 2),
+        idle_before_close=IdleBeforeClose(
+            Idle(3, 3 * MS, 3_100_000, 20 * SECOND), Idle(1, 70 * SECOND, 70 * SECOND, 70 * SECOND)
+        ),
+        headers=Headers(RequestHeaders({"close": 3, "keep-alive, Upgrade": 2}), ResponseHeaders({}, {})),
+    )
+
+
+def refused(port: int) -> EndpointRecord:
+    """An endpoint that nobody got into."""
+    return samples.endpoint(
+        name=None,
+        names={},
+        port=port,
+        protocols={"none": 1},
+        connections=1,
+        opened=0,
+        refused=1,
+        closed=ClosedCounts(),
+        requests=0,
+        requests_per_connection=RequestsPerConnection(None, None, None, None, {}, 1),
+        idle_before_close=IdleBeforeClose(NO_IDLE, NO_IDLE),
+        headers=Headers(RequestHeaders({}), ResponseHeaders({}, {})),
+    )
+
+
+def test_the_first_screen_answers_the_first_questions() -> None:
+    assert list(table(samples.inspection(), PIPE)) == [
+        "captures/nginx-idle/client.pcapng    84 packets, all TCP    8.60 s    6 connections",
+        "",
+        " host:port                protocol  opened  open  requests  per connection  closed by      idle at close",
+        " shop.test 10.0.0.1:8001  http/1.1       6     0        18               3  server FIN ×6  "
+        "7.00 s (7.00 – 7.01)",
+        "",
+        " 10.0.0.1:8001   requests say   Connection: keep-alive ×18",
+        " 10.0.0.1:8001   responses say  Connection: keep-alive ×18    Keep-Alive: timeout=7 ×18",
+    ]
+
+
+def test_at_80_columns_an_endpoint_has_a_line_of_its_own() -> None:
+    assert list(table(samples.inspection(endpoints=[mixed()]), View(Screen(80))))[2:] == [
+        "",
+        " host:port",
+        "   protocol opened open requests          per closed by      idle at close",
+        "                                   connection",
+        " 192.168.100.100:50100",
+        "   already open ×1, refused ×7, unanswered ×2, half-open ×1",
+        "   http/1.1      2    1       18 2.5 (1 – 25) server RST ×3, client 3.10 ms",
+        "                                              client FIN ×2, (3.00 ms – 20.0 s),",
+        "                                              client RST ×1  server 1 min 10 s",
+        "",
+        " 192.168.100.100:50100   requests say   Connection: close ×3",
+        "                                        Connection: keep-alive, Upgrade ×2",
+        "                                        no Connection ×13",
+        "                         responses say  no Connection, no Keep-Alive",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_nothing_is_wider_than_the_terminal(width: int) -> None:
+    inspection = samples.inspection(
+        endpoints=[samples.endpoint(), mixed(), refused(1), mixed(ip="2001:db8:1111:2222:3333:4444:5555:6666")],
+        capture=samples.capture(problems=[Problem("a.pcap", 123_456, 56, "cut " * 50)], dropped=Dropped(5, 7)),
+        events=samples.nginx_events(),
+        anomalies={f"some_anomaly_{i}": i for i in range(20)},
+    )
+    lines = list(table(inspection, View(Screen(width), connections=True, events=True)))
+    assert [line for line in lines if len(line) > width] == []
+
+
+def test_in_a_pipe_every_endpoint_is_one_line() -> None:
+    endpoints = [samples.endpoint(), mixed(), *map(refused, range(1, 201))]
+    lines = list(table(samples.inspection(endpoints=endpoints), PIPE))
+    assert sum(line.split()[:2] == ["192.168.100.100:50100", "http/1.1"] for line in lines) == 1
+    assert sum("refused ×1" in line for line in lines) == 200
+    assert not [line for line in lines if "more:" in line]
+
+
+def test_a_terminal_shows_those_with_most_connections_and_counts_the_rest() -> None:
+    endpoints = [*map(refused, range(1, 201)), mixed()]
+    lines = list(table(samples.inspection(endpoints=endpoints), View(Screen(120))))
+    assert "192.168.100.100:50100" in lines[5]
+    assert " … and 181 more: -v lists them, --host and --port choose" in lines
+    everything = list(table(samples.inspection(endpoints=endpoints), View(Screen(120), everything=True)))
+    assert sum("refused ×1" in line for line in everything) == 200
+
+
+def test_columns_that_would_say_nothing_are_left_out() -> None:
+    lines = list(table(samples.inspection(endpoints=[refused(9)]), PIPE))
+    assert lines[2:] == [
+        " host:port   opened  open  requests  others",
+        " 10.0.0.1:9       0     0         0  refused ×1",
+    ]
+
+
+def test_what_was_not_tcp_lost_or_damaged_is_said() -> None:
+    capture = samples.capture(
+        tcp_segments=80,
+        skipped={"not_tcp": 3, "not_ip": 1, "some_reason": 0},
+        dropped=Dropped(1_234, None),
+        problems=[Problem("client.pcapng", 123_456, 84, "cut in mid-packet")],
+    )
+    assert list(table(samples.inspection(capture=capture), PIPE))[:3] == [
+        "captures/nginx-idle/client.pcapng    84 packets, 80 TCP, 1,234 lost by the system    8.60 s    6 connections",
+        " skipped   not TCP 3, not IP 1",
+        " ! client.pcapng: cut in mid-packet, at byte 123,456, after packet 84",
+    ]
+
+
+def test_nothing_is_said_to_be_lost_only_where_somebody_counted() -> None:
+    unknown = next(table(samples.inspection(), PIPE))
+    counted = next(table(samples.inspection(capture=samples.capture(dropped=Dropped(0, 0))), PIPE))
+    assert "lost" not in unknown
+    assert "all TCP, none lost" in counted
+
+
+def test_several_captures_are_named_with_their_packets() -> None:
+    files = [File("a.pcap", "pcap", None, [1], 40, 1), File("b.pcap", "pcap", "gzip", [1], 44, 1)]
+    lines = list(table(samples.inspection(capture=samples.capture(files=files)), PIPE))
+    assert lines[:3] == [
+        "2 captures    84 packets, all TCP    8.60 s    6 connections",
+        "  a.pcap    40 packets",
+        "  b.pcap    44 packets",
+    ]
+
+
+def test_a_capture_without_tcp_is_one_line() -> None:
+    capture = samples.capture(packets=2, tcp_segments=0, skipped={"not_ip": 2})
+    assert list(table(samples.inspection(capture=capture, endpoints=[], connections=[]), PIPE)) == [
+        "captures/nginx-idle/client.pcapng    2 packets, none of them TCP    8.60 s    0 connections",
+        " skipped   not IP 2",
+    ]
+
+
+def test_a_countdown_in_keep_alive_is_one_value() -> None:
+    counting = {f"timeout=5, max={n}": 1 for n in range(100, 75, -1)} | {"timeout=5": 2, "Timeout": 1}
+    headers = Headers(RequestHeaders({}), ResponseHeaders({"Keep-Alive": 27}, counting))
+    lines = list(table(samples.inspection(endpoints=[samples.endpoint(headers=headers)]), PIPE))
+    assert lines[5:] == [
+        " 10.0.0.1:8001   requests say   no Connection ×18",
+        " 10.0.0.1:8001   responses say  Connection: Keep-Alive ×27    Keep-Alive: timeout=5, max=100 … 76 ×25"
+        "    Keep-Alive: timeout=5 ×2    Keep-Alive: Timeout ×1",
+    ]
+
+
+def test_a_flood_of_header_values_is_cut_and_counted() -> None:
+    headers = Headers(RequestHeaders({f"v{n}": 1 for n in range(50)}), ResponseHeaders({}, {}))
+    lines = list(table(samples.inspection(endpoints=[samples.endpoint(requests=50, headers=headers)]), PIPE))
+    assert lines[5].endswith("Connection: v5 ×1    Connection: 44 further values ×44")
+
+
+def test_text_from_the_wire_is_escaped() -> None:
+    endpoint = samples.endpoint(
+        name="shop\x1b]0;owned\x07.test",
+        headers=Headers(RequestHeaders({"close\x1b[2J": 1}), ResponseHeaders({"\u202eesolc": 1}, {"\x9b1m": 1})),
+    )
+    events = [samples.event("anomaly", 1, 0, None, detail="\x1b[31m")]
+    capture = samples.capture(files=[File("a\x1b.pcap", "pcap", None, [1], 84, 1)])
+    inspection = samples.inspection(endpoints=[endpoint], events=events, capture=capture)
+    text = "".join(table(inspection, View(Screen(), connections=True, events=True)))
+    assert text.isprintable()
+    assert "shop\\x1b]0;owned\\x07.test" in text
+
+
+def test_connections_and_events_are_listed_on_demand() -> None:
+    inspection = samples.inspection(events=samples.nginx_events()[:2], unlisted=3)
+    lines = list(table(inspection, View(Screen(), connections=True, events=True)))
+    assert lines[8:] == [
+        " id  client          server         opened     requests  closed by     idle  duration  state",
+        "  0  10.0.0.2:46184  10.0.0.1:8001  handshake         1  server FIN  7.00 s    7.00 s  SF",
+        " 3 unanswered connections more: counted above, not listed",
+        "",
+        "      time  packet  id  by      event    detail",
+        " 0.000 000       1   0  client  syn",
+        " 0.000 043       2   0  server  syn-ack",
+    ]
+    assert not [line for line in table(inspection, PIPE) if "46184" in line or "syn" in line]
+
+
+def test_connections_still_open_say_so() -> None:
+    connection = samples.connection(closed=None, requests=None, state="S1")
+    lines = list(table(samples.inspection(connections=[connection]), View(Screen(), connections=True)))
+    assert lines[-1].split()[4:] == ["–", "still", "open", "–", "7.00", "s", "S1"]
