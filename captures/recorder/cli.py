@@ -35,15 +35,18 @@ def record(scenario: Scenario, python: Path, destination: Path) -> Path:
                 scenario.play(stage)
             finally:
                 stage.close()
-            return _write(scenario, stage, destination / scenario.name)
+            finished = _write(scenario, stage, Path(scratch) / "finished")
+            folder = destination / scenario.name
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(finished, folder)
+            return folder
     finally:
         network.close()
 
 
 def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
     assert stage.captured is not None, f"{scenario.name} captured nothing"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir()
     path = capture.save(stage.captured, folder, scenario.compress)
     setup = {
         "network": (scenario.topology.__doc__ or "").strip(),
@@ -57,7 +60,8 @@ def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
     packets = capture.count_packets(gzip.decompress(data) if scenario.compress else data)
     (folder / "README.md").write_text(
         f"# {scenario.name}\n\n- Run: {scenario.ran}\n- To be seen: {scenario.seen}\n"
-        f"- Capture: `{path.name}`, {packets} packets\n"
+        f"- Capture: `{path.name}`, {packets} packets\n",
+        encoding="utf-8",
     )
     return folder
 

@@ -7,7 +7,7 @@ import struct
 import time
 
 from .. import facts
-from ..conversation import get, wait_for_close
+from ..conversation import get, read_to_end, request, wait_for_close
 from ..network import SERVER
 from ..stage import Stage, scenario
 
@@ -26,6 +26,13 @@ import requests
 with requests.Session() as session:
     for _ in range(20):
         session.get("http://shop.test:8001/a")
+"""
+
+ASK_TO_CLOSE = """
+import requests
+
+for _ in range(3):
+    requests.get("http://shop.test:8001/a", headers={"Connection": "close"})
 """
 
 IDLE_SESSION = """
@@ -114,6 +121,19 @@ def requests_session(stage: Stage) -> None:
 
 
 @scenario(
+    "client-asks-close",
+    ran="requests.get with `Connection: close`, three times, against nginx with its defaults",
+    seen="the server closes first, but because the client asked: the decision was the client's",
+)
+def client_asks_close(stage: Stage) -> None:
+    """Who closes is not who decides."""
+    for client in _python_against_nginx(stage, ASK_TO_CLOSE, "requests"):
+        announced = {"by": "client", "how": "connection-close"}
+        stage.say("program", facts.connection(client, ENDPOINT), closed={"announced": announced})
+    stage.say("program", facts.endpoint(ENDPOINT), decided={"client": 3, "server": 0})
+
+
+@scenario(
     "requests-session-idle",
     ran="a requests.Session that fetches, waits 3.5 s and fetches again; nginx `keepalive_timeout 3s`",
     seen="the server's FIN stays unanswered for half a second: the pool notices at its next use, and opens anew",
@@ -175,7 +195,7 @@ def node_fetch(stage: Stage) -> None:
         stage.client.run("node", "-e", FETCH)
     stage.learn_nginx(nginx)
     closed = {"by": "client", "how": "fin", "idle_ns": facts.about(4e9, 1.1e9), "announced": None}
-    for client in sorted({request.client for request in nginx.requests()}):
+    for client in sorted({logged.client for logged in nginx.requests()}):
         stage.say("undici keepAliveTimeout", facts.connection(client, ENDPOINT), closed=closed)
 
 
@@ -242,6 +262,55 @@ def close_wait(stage: Stage) -> None:
 
 
 @scenario(
+    "keepalive-probes",
+    ran="a client with TCP keep-alive every second, on a connection that nginx closes after 4 s idle",
+    seen="keep-alive probes and their answers, which are no data, do not end idleness and are no retransmissions",
+)
+def keepalive_probes(stage: Stage) -> None:
+    """TCP's keep-alive has nothing to do with HTTP's."""
+    nginx = stage.nginx("keepalive_timeout 4s;")
+    with stage.capture():
+        connection = stage.client.connect(SERVER, 8001)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+        get(connection, "/a")
+        wait_for_close(connection)
+        connection.close()
+    stage.learn_sockets(stage.own_accounts())
+    stage.learn_nginx(nginx)
+    (account,) = stage.own_accounts()
+    of = facts.connection(account.local, account.remote)
+    stage.say("nginx keepalive_timeout", of, closed={"by": "server", "idle_ns": facts.about(4e9, 1e8)})
+    stage.say("client's TCP_KEEPIDLE and TCP_KEEPINTVL", of, client_traffic={"keepalives": {"least": 2}})
+
+
+@scenario(
+    "slow-reader",
+    ran="a client with a receive buffer of 4 KiB that reads nothing of a response of 200 KB for 1.5 s",
+    seen="a zero window and its probes, then the rest of the response",
+    compress=True,
+)
+def slow_reader(stage: Stage) -> None:
+    """Flow control at its limit."""
+    nginx = stage.nginx("keepalive_timeout 0;")
+    (nginx.folder / "files" / "a").write_bytes(bytes(200_000))
+    with stage.capture():
+        connection = stage.client.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((SERVER, 8001))
+        connection.sendall(request("GET", "/a"))
+        time.sleep(1.5)
+        read_to_end(connection)
+        connection.close()
+    stage.learn_sockets(stage.own_accounts())
+    stage.learn_nginx(nginx)
+    (account,) = stage.own_accounts()
+    of = facts.connection(account.local, account.remote)
+    stage.say("client that did not read", of, client_traffic={"zero_windows": {"least": 1}})
+
+
+@scenario(
     "half-close",
     ran="a client that sends its request, shuts down its sending side and reads the response; the server takes 0.5 s",
     seen="the client's FIN comes before the response, which is complete nevertheless; the server closes second",
@@ -263,10 +332,9 @@ def half_close(stage: Stage) -> None:
     stage.python_server(["-c", code], code)
     with stage.capture():
         connection = stage.client.connect(SERVER, 8001)
-        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+        connection.sendall(request("GET", "/slow"))
         connection.shutdown(socket.SHUT_WR)
-        while connection.recv(65536):
-            continue
+        read_to_end(connection)
         connection.close()
     stage.learn_sockets(stage.own_accounts())
     (account,) = stage.own_accounts()

@@ -158,3 +158,25 @@ def _restart_host(stage: Stage, hardware: str) -> None:
     again.ip("link", "set", "eth0", "address", hardware)
     again.ip("address", "add", f"{SERVER}/24", "dev", "eth0")
     bridge.ip("link", "set", "server0", "master", "br0")
+
+
+@scenario(
+    "close-crossed",
+    ran="200 ms each way; the client closes 1.9 s after the response was read; nginx `keepalive_timeout 2s`",
+    seen="two FINs that cross on the way: a simultaneous close, the client's first in this capture",
+    topology=_slow_wire,
+)
+def close_crossed(stage: Stage) -> None:
+    """Both sides close before they know of the other."""
+    nginx = stage.nginx("keepalive_timeout 2s;")
+    with stage.capture():
+        connection = stage.client.connect(SERVER, 8001)
+        get(connection, "/a")
+        time.sleep(1.9)
+        connection.close()
+        time.sleep(0.8)
+    assert nginx.closed_by_client() == {}
+    stage.learn_sockets(stage.own_accounts())
+    stage.learn_log("nginx access log", nginx.requests())
+    closed = {"by": "client", "how": "fin", "simultaneous": True, "reply": "fin"}
+    stage.say("client's TCP_INFO, and nginx error log", _own_connection(stage), closed=closed)
