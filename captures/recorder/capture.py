@@ -65,8 +65,8 @@ def stop(capture: Capture) -> None:
     Raises:
         RuntimeError: packets were dropped: the recording is worth nothing.
     """
-    capture.end_ns = time.time_ns()
     time.sleep(0.3)
+    capture.end_ns = time.time_ns()
     capture.process.send_signal(signal.SIGINT)
     _, rest = capture.process.communicate(timeout=20)
     # "Packets received/dropped on interface 'eth0': 84/0 (pcap:0/dumpcap:0/flushed:0/ps_ifdrop:0) (100.0%)"
