@@ -7,11 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from inspector.bytestream import FROM_CLIENT
+from inspector.events import Event
 from inspector.inspection import Inspection
 from inspector.packets.batch import RawBatch
+from inspector.packets.decode import PacketDecoder
+from inspector.protocols.detect import HTTP1, DetectingDecoder
+from inspector.protocols.http1.decoder import Http1Decoder
+from inspector.records.builder import after_close, connection_record
+from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Connection
+from inspector.records.endpoints import EndpointBook
 from inspector.records.event import EventRecord
+from inspector.records.exchanges import ExchangeBook
+from inspector.records.log import EventLog
+from inspector.tcp.connection import Connection as TcpConnection
+from inspector.tcp.tracker import Tracker
+
+#: Who decodes what, by the name that detection gives it.
+DECODERS = {HTTP1: Http1Decoder}
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,10 +57,121 @@ class Inspector:
 
     def __init__(self, options: Options = Options()) -> None:
         self.options = options
+        self._decoder = PacketDecoder()
+        self._tracker = Tracker(self._open_stream, self._keep_log if options.events else None)
+        self._log = EventLog(options.show_secrets)
+        self._endpoints = EndpointBook()
+        self._capture = CaptureRecord([], 0, 0, {}, None, None, None, [])
+        self._connections: dict[int, Connection] = {}
+        self._events: list[EventRecord] = []
+        self._anomalies: dict[str, int] = {}
 
     def feed(self, batch: RawBatch) -> None:
         """Take the next packets of the timeline."""
+        self._count(batch)
+        segments = self._decoder.decode(batch)
+        self._capture.tcp_segments += len(segments)
+        for reason, count in segments.skipped.items():
+            self._capture.skipped[reason] = self._capture.skipped.get(reason, 0) + count
+        for connection in self._tracker.feed(segments):
+            self._record(connection)
+        self._note_late()
+        self._hand_on_events()
 
     def finish(self) -> Inspection:
         """No more packets: close the books."""
-        raise AssertionError
+        for connection in self._tracker.finish():
+            self._record(connection)
+        self._hand_on_events()
+        return Inspection(
+            capture=self._capture,
+            endpoints=self._endpoints.records(),
+            connections=[connection for _, connection in sorted(self._connections.items())],
+            unlisted=self._endpoints.unlisted,
+            anomalies=dict(sorted(self._anomalies.items())),
+            events=self._events,
+        )
+
+    def _count(self, batch: RawBatch) -> None:
+        if not len(batch):
+            return
+        capture = self._capture
+        capture.packets += len(batch)
+        first, last = int(batch.time_ns.min()), int(batch.time_ns.max())
+        capture.first_ns = first if capture.first_ns is None else min(first, capture.first_ns)
+        capture.last_ns = last if capture.last_ns is None else max(last, capture.last_ns)
+
+    # ---- from TCP to a protocol
+
+    def _open_stream(self, connection: TcpConnection) -> DetectingDecoder:
+        """The first payload of a connection: somebody must read it and keep the books."""
+        book = ExchangeBook(self.options.show_secrets)
+        connection.book = book
+        emit: Callable[[Event], None] = book.take
+        if connection.log is not None:
+            emit = partial(self._take_and_note, connection, book)
+        return DetectingDecoder(emit, DECODERS, partial(_roles_from_content, connection))
+
+    def _take_and_note(self, connection: TcpConnection, book: ExchangeBook, event: Event) -> None:
+        book.take(event)
+        self._log.note(connection, event)
+
+    def _keep_log(self, connection: TcpConnection) -> None:
+        connection.log = partial(self._log.note, connection)
+
+    # ---- from connections to records
+
+    def _record(self, connection: TcpConnection) -> None:
+        """A connection is over: make its record, count it, hand it on."""
+        options, sink, book = self.options, connection.sink, connection.book
+        assert sink is None or isinstance(sink, DetectingDecoder)
+        record = connection_record(
+            connection,
+            sink.protocol if sink is not None else None,
+            book if isinstance(book, ExchangeBook) else None,
+            names=options.names,
+            show_secrets=options.show_secrets,
+            capture_end_ns=self._capture.last_ns or connection.end_ns,
+        )
+        if options.select is not None and not options.select(record):
+            return
+        for anomaly in record.anomalies:
+            self._anomalies[anomaly.code] = self._anomalies.get(anomaly.code, 0) + 1
+        listed = self._endpoints.add(record, book if isinstance(book, ExchangeBook) else None)
+        if not listed:
+            return
+        if options.keep_connections:
+            self._connections[record.id] = record
+        if options.on_connection is not None:
+            options.on_connection(record)
+
+    def _note_late(self) -> None:
+        """Segments of connections that are over: an anomaly of theirs, once, and in the totals."""
+        for late in self._tracker.late:
+            record = self._connections.get(late.connection)
+            if record is None or all(anomaly.code != "after_close" for anomaly in record.anomalies):
+                anomaly = after_close(late.packet)
+                self._anomalies[anomaly.code] = self._anomalies.get(anomaly.code, 0) + 1
+                if record is not None:
+                    record.anomalies.append(anomaly)
+        self._tracker.late.clear()
+
+    def _hand_on_events(self) -> None:
+        if not self.options.events:
+            return
+        wanted = self.options.events_of
+        events = [event for event in self._log.take() if wanted is None or event.connection in wanted]
+        if self.options.on_event is None:
+            self._events += events
+        else:
+            for event in events:
+                self.options.on_event(event)
+
+
+def _roles_from_content(connection: TcpConnection, client_direction: int) -> None:
+    """The content says who the client is: that decides unless the handshake had told."""
+    if connection.role_from in ("syn", "syn-ack"):
+        return
+    if client_direction != FROM_CLIENT:
+        connection.turn()
+    connection.role_from = "content"

@@ -1,0 +1,196 @@
+"""One finished TCP connection and its book become one record."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from inspector.bytestream import FROM_SERVER
+from inspector.endpoints import ip_text
+from inspector.records.closing import closing, server_closed
+from inspector.records.connection import (
+    Anomaly,
+    Connection,
+    End,
+    Opened,
+    Opening,
+    Traffic,
+    Ttl,
+    Tunnel,
+    Upgrade,
+)
+from inspector.records.exchanges import Close, ExchangeBook
+from inspector.records.redact import redacted
+from inspector.tcp.connection import Connection as TcpConnection
+from inspector.tcp.connection import Side
+from inspector.tcp.states import conn_state
+
+#: A reply that comes this many times sooner than the other side's tells at which end the capture stood.
+_NEARER = 4
+#: Initial values of time to live that systems use.
+_INITIAL_TTLS = (32, 64, 128, 255)
+
+
+def connection_record(
+    tcp: TcpConnection,
+    protocol: str | None,
+    book: ExchangeBook | None,
+    *,
+    names: bool,
+    show_secrets: bool,
+    capture_end_ns: int,
+) -> Connection:
+    """The record. `protocol` is the decoder's word; that and the book are None where no payload was seen."""
+    book = ExchangeBook(show_secrets) if book is None else book
+    client, server = tcp.sides
+    how = opening(tcp)
+    book.settle(Close(server_closed(tcp), client.acked(), client.high))
+    known = list(book.names.items()) if names and not book.to_proxy else []
+    protocol = _spoken(protocol, book)
+    encrypted = protocol == "tls"
+    return Connection(
+        id=tcp.id,
+        client=_end(*tcp.client),
+        server=_end(*tcp.server),
+        role_from=tcp.role_from,  # type: ignore[arg-type]
+        name=known[0][0] if known else None,
+        names=[name for name, _ in known[1:]],
+        name_from=known[0][1] if known else None,  # type: ignore[arg-type]
+        vantage=_vantage(tcp),  # type: ignore[arg-type]
+        start_ns=tcp.first_ns,
+        end_ns=tcp.end_ns,
+        first_packet=tcp.first_packet,
+        last_packet=tcp.last_packet,
+        opened=Opened(
+            how=how,
+            syn_packet=tcp.syn_packet,
+            syn_retransmissions=max(0, tcp.syns - 1),
+            handshake_ns=_handshake(tcp),
+            one_sided=not client.packets or not server.packets,
+        ),
+        closed=closing(tcp, book.sign, how == "refused", capture_end_ns),
+        state=conn_state(client.state, server.state, bool(client.unique or server.unique)),
+        history=tcp.history.letters,
+        client_traffic=_traffic(client),
+        server_traffic=_traffic(server),
+        protocol=protocol,  # type: ignore[arg-type]
+        tls=None,
+        tunnel=_tunnel(book),
+        upgrade=_upgrade(book),
+        requests=None if encrypted else book.request_count,
+        responses=None if encrypted else book.response_count,
+        estimate=None,
+        exchanges=book.exchanges,
+        http2=None,
+        websocket=None,
+        grpc=None,
+        proxy_protocol=None,
+        anomalies=_anomalies(tcp, book, show_secrets),
+        findings=[],
+    )
+
+
+def opening(tcp: TcpConnection) -> Opening:
+    """How the connection began (CONTRACT: opened.how)."""
+    if tcp.syn_packet is None and tcp.syn_ack_ns is None:
+        server = tcp.sides[FROM_SERVER]
+        answers_syn = server.rst_packet == tcp.first_packet and server.base_seq is None and tcp.role_from != "port"
+        return "refused" if answers_syn else "mid-stream"
+    if tcp.established_ns is not None:
+        return "handshake"
+    if tcp.syn_ack_ns is not None:
+        return "half-open"
+    return "refused" if tcp.sides[FROM_SERVER].rst_packet is not None else "unanswered"
+
+
+@lru_cache(maxsize=65_536)
+def _end(high: int, low: int, port: int) -> End:
+    return End(ip_text(high, low), port)
+
+
+def _handshake(tcp: TcpConnection) -> int | None:
+    if tcp.syn_packet is None or tcp.syn_ack_ns is None or tcp.established_ns is None:
+        return None
+    return max(0, tcp.established_ns - tcp.last_syn_ns)
+
+
+def _usual_ttl(side: Side) -> int | None:
+    if len(side.ttls) == 1:
+        return next(iter(side.ttls))
+    return max(side.ttls, key=lambda ttl: side.ttls[ttl], default=None)
+
+
+def _traffic(side: Side) -> Traffic:
+    return Traffic(
+        side.packets,
+        side.unique,
+        side.captured,
+        side.missing_bytes(),
+        side.retransmitted,
+        side.out_of_order,
+        side.zero_windows,
+        side.keepalives,
+        Ttl(_usual_ttl(side), side.rst_ttl),
+        side.fin_acknowledged(),
+    )
+
+
+def _vantage(tcp: TcpConnection) -> str | None:
+    """Where the capture stood: at the end whose packets crossed no router, else at the one that answers much sooner."""
+    hops = [_hops(_usual_ttl(side)) for side in tcp.sides]
+    client, server = hops
+    if client is not None and server is not None and (client or server):
+        if client and server:
+            return "between"
+        return "server" if client else "client"
+    if tcp.syn_packet is None or tcp.syn_ack_ns is None or tcp.established_ns is None:
+        return None
+    to_server, to_client = tcp.syn_ack_ns - tcp.last_syn_ns, tcp.established_ns - tcp.syn_ack_ns
+    if to_server > _NEARER * to_client:
+        return "client"
+    return "server" if to_client > _NEARER * to_server else None
+
+
+def _hops(ttl: int | None) -> int | None:
+    """Routers that a packet has passed, if it began with one of the usual values."""
+    if ttl is None:
+        return None
+    return next(initial for initial in _INITIAL_TTLS if initial >= ttl) - ttl
+
+
+def _spoken(protocol: str | None, book: ExchangeBook) -> str:
+    if protocol is None:
+        return "none"
+    to = book.upgraded.to if book.upgraded is not None else None
+    return to if to in ("websocket", "h2c") else protocol
+
+
+def _tunnel(book: ExchangeBook) -> Tunnel | None:
+    upgraded = book.upgraded
+    if upgraded is None or upgraded.target is None:
+        return None
+    return Tunnel(upgraded.target)
+
+
+def _upgrade(book: ExchangeBook) -> Upgrade | None:
+    upgraded = book.upgraded
+    return None if upgraded is None or upgraded.target is not None else Upgrade(upgraded.to, upgraded.packet)
+
+
+def _anomalies(tcp: TcpConnection, book: ExchangeBook, show_secrets: bool) -> list[Anomaly]:
+    if not tcp.anomalies and not book.anomalies and not tcp.late:
+        return []
+    show = str if show_secrets else redacted
+    anomalies = [Anomaly(odd.code, odd.packet, show(odd.detail)) for odd in [*tcp.anomalies, *book.anomalies]]
+    if tcp.late:
+        anomalies.append(after_close(tcp.late[0][0]))
+    if tcp.anomalies_omitted:
+        anomalies.append(Anomaly("anomalies_omitted", tcp.last_packet, f"{tcp.anomalies_omitted} more"))
+    anomalies.sort(key=lambda anomaly: anomaly.packet)
+    return anomalies
+
+
+def after_close(packet: int) -> Anomaly:
+    """Segments came for a connection long after its end; `packet` is the first of them."""
+    return Anomaly("after_close", packet, "segments after the connection had ended")
+
+

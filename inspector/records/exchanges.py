@@ -1,0 +1,311 @@
+"""From a decoder's events to a connection's exchanges.
+
+The book of a connection takes events in the order of the wire and keeps one Exchange a request. What only the end of
+the connection can tell (how far a request was acknowledged, whether it met the close) is filled in by `settle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from inspector.bytestream import FROM_CLIENT
+from inspector.events import (
+    Anomaly,
+    Event,
+    InterimReceived,
+    MessageEnded,
+    RequestFields,
+    RequestReceived,
+    ResponseReceived,
+    Upgraded,
+)
+from inspector.records.exchange import Exchange, Interim, KeepAlive, Request, Response
+from inspector.records.redact import redacted
+
+#: Header sections that are remembered: clients say the same thing again and again.
+_REMEMBERED = 4096
+_REQUEST_WHOLE, _RESPONSE_WHOLE = 1, 2
+_BOTH_WHOLE = _REQUEST_WHOLE | _RESPONSE_WHOLE
+
+
+@dataclass(slots=True, frozen=True)
+class Sign:
+    """A message that says that the connection will not go on."""
+
+    by_server: bool
+    how: str
+    """"connection-close" or "http/1.0"."""
+    packet: int
+    time_ns: int
+    ends_idleness: bool
+    """It came by itself while nothing else moved: an unsolicited 408."""
+
+
+@dataclass(slots=True, frozen=True)
+class Close:
+    """What TCP knows of the connection's end, as far as a request's fate depends on it."""
+
+    server_closed: int | None
+    """Packet of the server's first FIN or RST."""
+    acknowledged: int | None
+    """Stream offset up to which the server's TCP acknowledged what the client sent."""
+    sent: int
+    """Stream offset behind the client's last byte."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is kept of an exchange beside its record."""
+
+    start: int = -1
+    """Stream offset of the request's first byte."""
+    first_packet: int = -1
+    """The packet by which it had arrived."""
+    end: int = -1
+    """Stream offset behind the request's last byte."""
+    whole: int = 0
+
+
+class ExchangeBook:
+    """The exchanges of one connection, as far as they are known."""
+
+    __slots__ = (
+        *("_progress", "_show_secrets", "anomalies", "exchanges", "names", "request_count", "requests_say"),
+        *("response_count", "responses_say", "responses_say_keep_alive", "sign", "to_proxy", "upgraded"),
+    )
+
+    def __init__(self, show_secrets: bool) -> None:
+        self._show_secrets = show_secrets
+        self.exchanges: list[Exchange] = []
+        self._progress: list[_Progress] = []
+        self.anomalies: list[Anomaly] = []
+        self.names: dict[str, str] = {}
+        """Server names in order of appearance, and where they were read."""
+        self.sign: Sign | None = None
+        """The first sign that the connection will not go on."""
+        self.upgraded: Upgraded | None = None
+        self.to_proxy = False
+        """A request was for a proxy, so its name is not the server's."""
+        self.request_count = 0
+        self.response_count = 0
+        self.requests_say: dict[str, int] = {}
+        """Connection values in requests."""
+        self.responses_say: dict[str, int] = {}
+        """Connection values in responses."""
+        self.responses_say_keep_alive: dict[str, int] = {}
+        """Keep-Alive values in responses."""
+
+    def take(self, event: Event) -> None:
+        """The next event of the connection."""
+        _TAKE[type(event)](self, event)
+
+    def settle(self, close: Close) -> None:
+        """Fill in what only the end of the connection tells."""
+        for exchange, progress in zip(self.exchanges, self._progress, strict=True):
+            request = exchange.request
+            if request is None or progress.start < 0:
+                continue
+            if close.acknowledged is not None:
+                end = progress.end if progress.end >= 0 else close.sent
+                request.acknowledged_bytes = max(0, min(close.acknowledged, end) - progress.start)
+            exchange.race = _race(exchange, progress, close)
+
+    # ---- one handler an event
+
+    def _request(self, event: RequestReceived) -> None:
+        fields = event.fields
+        known = _makers.get((self._show_secrets, id(fields)))
+        make = known[1] if known is not None else _maker(self._show_secrets, fields)
+        self._add(event.exchange, event.stream, make(event.packet, event.time_ns))
+        progress = self._progress[event.exchange]
+        progress.start, progress.first_packet = event.offset, event.first_packet
+        self.request_count += 1
+        if fields.connection is not None:
+            self.requests_say[fields.connection] = self.requests_say.get(fields.connection, 0) + 1
+        if fields.persistent is False and self.sign is None:
+            self._sign(False, fields.connection, fields.version, event, ends_idleness=False)
+        if fields.authority is not None and fields.authority not in self.names:
+            self._name(fields)
+
+    def _response(self, event: ResponseReceived) -> None:
+        fields = event.fields
+        keep_alive = None
+        if fields.keep_alive is not None:
+            keep_alive = KeepAlive(fields.keep_alive_timeout, fields.keep_alive_max)
+            said = self.responses_say_keep_alive
+            said[fields.keep_alive] = said.get(fields.keep_alive, 0) + 1
+        response = Response(
+            event.packet,
+            event.time_ns,
+            None,
+            None,
+            fields.status,
+            fields.reason,
+            fields.version,
+            fields.connection,
+            keep_alive,
+            fields.transfer_encoding,
+            fields.content_length,
+            None,
+            fields.server,
+            fields.via,
+            fields.alt_svc,
+            fields.x_request_id,
+            fields.persistent,
+        )
+        if event.exchange >= len(self.exchanges):
+            self._add(event.exchange, event.stream, None)
+        self.exchanges[event.exchange].response = response
+        self.response_count += 1
+        if fields.connection is not None:
+            self.responses_say[fields.connection] = self.responses_say.get(fields.connection, 0) + 1
+        if fields.persistent is False and self.sign is None:
+            idle = event.unsolicited and fields.status == 408
+            self._sign(True, fields.connection, fields.version, event, ends_idleness=idle)
+
+    def _interim(self, event: InterimReceived) -> None:
+        if event.exchange >= len(self.exchanges):
+            self._add(event.exchange, event.stream, None)
+        self.exchanges[event.exchange].interim.append(Interim(event.status, event.packet))
+
+    def _ended(self, event: MessageEnded) -> None:
+        exchange, progress = self.exchanges[event.exchange], self._progress[event.exchange]
+        message: Request | Response | None
+        if event.direction == FROM_CLIENT:
+            message, bit = exchange.request, _REQUEST_WHOLE
+            progress.end = event.end_offset
+        else:
+            message, bit = exchange.response, _RESPONSE_WHOLE
+        if message is None:
+            return
+        message.body_bytes = event.body_bytes
+        if event.whole:
+            message.end_packet, message.end_ns = event.packet, event.time_ns
+            progress.whole |= bit
+            exchange.complete = progress.whole == _BOTH_WHOLE
+
+    def _upgrade(self, event: Upgraded) -> None:
+        if self.upgraded is None:
+            self.upgraded = event
+
+    def _anomaly(self, event: Anomaly) -> None:
+        self.anomalies.append(event)
+
+    # ---- what messages say
+
+    def _add(self, index: int, stream: int | None, request: Request | None) -> None:
+        assert index == len(self.exchanges), "exchanges are numbered in order"
+        self.exchanges.append(Exchange(index, stream, False, request, None, [], False, None, None))
+        self._progress.append(_Progress())
+
+    def _sign(
+        self,
+        by_server: bool,
+        connection: str | None,
+        version: str | None,
+        event: RequestReceived | ResponseReceived,
+        *,
+        ends_idleness: bool,
+    ) -> None:
+        """A message that ends the connection by what it says; one whose body ends with the connection says nothing."""
+        options = [] if connection is None else [option.strip().lower() for option in connection.split(",")]
+        if "close" in options:
+            how = "connection-close"
+        elif version == "HTTP/1.0":
+            how = "http/1.0"
+        else:
+            return
+        self.sign = Sign(by_server, how, event.packet, event.time_ns, ends_idleness)
+
+    def _name(self, fields: RequestFields) -> None:
+        """The server's name as the request says it; a request for a proxy says another server's."""
+        authority, target = fields.authority, fields.target
+        assert authority is not None
+        if fields.method == "CONNECT" or (target is not None and "://" in target.split("?")[0]):
+            self.to_proxy = True
+            return
+        host = host_of(authority)
+        if host:
+            self.names.setdefault(host, "authority" if fields.version == "HTTP/2" else "host")
+
+
+def host_of(authority: str) -> str:
+    """The host of an authority (RFC 3986 section 3.2), in lower case, without user information, port and brackets."""
+    host = authority.rpartition("@")[2].strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _race(exchange: Exchange, progress: _Progress, close: Close) -> Literal["after", "crossed"] | None:
+    """Whether the request met the server's close (CONTRACT: exchanges[].race)."""
+    if close.server_closed is None:
+        return None
+    if progress.first_packet > close.server_closed:
+        return "after"
+    lost = exchange.response is None and close.acknowledged is not None and close.acknowledged <= progress.start
+    return "crossed" if lost else None
+
+
+_makers: dict[tuple[bool, int], tuple[RequestFields, Callable[[int, int], Request]]] = {}
+
+
+def _maker(show_secrets: bool, fields: RequestFields) -> Callable[[int, int], Request]:
+    """Makes the records of requests with these fields, redacted unless told otherwise.
+
+    Decoders hand out one object for identical header sections, so its identity stands for its content while it is
+    remembered here (and so kept alive).
+    """
+    show: Callable[[str | None], str | None] = _as_sent if show_secrets else _redacted
+    target, authority, user_agent = show(fields.target), show(fields.authority), show(fields.user_agent)
+    x_request_id = show(fields.x_request_id)
+
+    def make(packet: int, time_ns: int) -> Request:
+        return Request(
+            packet,
+            time_ns,
+            None,
+            None,
+            fields.method,
+            target,
+            authority,
+            fields.version,
+            fields.connection,
+            fields.keep_alive,
+            fields.proxy_connection,
+            fields.upgrade,
+            fields.te,
+            fields.transfer_encoding,
+            fields.content_length,
+            None,
+            user_agent,
+            x_request_id,
+            fields.traceparent,
+            fields.persistent,
+            None,
+        )
+
+    if len(_makers) >= _REMEMBERED:
+        _makers.clear()
+    _makers[show_secrets, id(fields)] = (fields, make)
+    return make
+
+
+def _as_sent(text: str | None) -> str | None:
+    return text
+
+
+def _redacted(text: str | None) -> str | None:
+    return None if text is None else redacted(text)
+
+
+_TAKE: dict[type, Callable[[ExchangeBook, Any], None]] = {
+    RequestReceived: ExchangeBook._request,
+    ResponseReceived: ExchangeBook._response,
+    InterimReceived: ExchangeBook._interim,
+    MessageEnded: ExchangeBook._ended,
+    Upgraded: ExchangeBook._upgrade,
+    Anomaly: ExchangeBook._anomaly,
+}
