@@ -58,9 +58,11 @@ def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
     (folder / "truth.json").write_text(_truth(scenario, stage), encoding="utf-8")
     data = path.read_bytes()
     packets = capture.count_packets(gzip.decompress(data) if scenario.compress else data)
+    family = scenario.play.__module__.rpartition(".")[2]
     (folder / "README.md").write_text(
         f"# {scenario.name}\n\n- Run: {scenario.ran}\n- To be seen: {scenario.seen}\n"
-        f"- Capture: `{path.name}`, {packets} packets\n",
+        f"- Capture: `{path.name}`, {packets} packets\n"
+        f"- Played by: `{scenario.play.__name__}` in `recorder/scenarios/{family}.py`\n",
         encoding="utf-8",
     )
     return folder
@@ -97,12 +99,20 @@ def main() -> int:
     if install:
         parser.error(f"programs are missing: {install}")
     signal.signal(signal.SIGTERM, _end)
-    with tempfile.TemporaryDirectory() as scratch:
-        python = tools.environment(options.venv or Path(scratch) / "venv")
-        for name in options.names or SCENARIOS:
-            print(f"{name} ...", end=" ", flush=True, file=sys.stderr)
-            folder = record(SCENARIOS[name], python, options.into)
-            print(f"{sum(path.stat().st_size for path in folder.iterdir()):,} bytes", file=sys.stderr)
-    if options.into == CAPTURES:
-        write_index(CAPTURES)
+    try:
+        _record_all(options.names or list(SCENARIOS), options.venv, options.into)
+    except KeyboardInterrupt:
+        print("stopped; everything is taken down", file=sys.stderr)
+        return 130
     return 0
+
+
+def _record_all(names: list[str], environment: Path | None, destination: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        python = tools.environment(environment or Path(scratch) / "venv")
+        for name in names:
+            print(f"{name} ...", end=" ", flush=True, file=sys.stderr)
+            folder = record(SCENARIOS[name], python, destination)
+            print(f"{sum(path.stat().st_size for path in folder.iterdir()):,} bytes", file=sys.stderr)
+    if destination == CAPTURES:
+        write_index(CAPTURES)

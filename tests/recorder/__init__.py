@@ -1,0 +1,1 @@
+"""Tests of what the recorder's truth rests on; none needs root."""
