@@ -4,8 +4,9 @@ mergecap takes, again and again, the file whose next packet is earliest; of equa
 is_earlier). Let a packet's key be the largest time in its file up to it. Then that order is the stable sort by
 (key, later named first), because (1) a packet below its key follows at once on the packet that set the key, as when
 that one was taken no other file had anything earlier to offer, and nothing else has been taken since; (2) all others
-are their own keys. A sort is a thing that NumPy does; and what may be sorted already is what comes before anything
-that a file can still bring, which is at or after the key of its last packet read.
+are their own keys. The same holds from any point of the merge on, so keys may be counted anew with each piece read.
+A sort is a thing that NumPy does; and what may be sorted already is what comes before anything that a file can still
+bring, which is at or after the key of its last packet read, or else follows at once on that packet.
 """
 
 from __future__ import annotations
@@ -60,7 +61,6 @@ class _Ahead:
         """Rows that have been merged."""
         self.key: I64 = np.empty(0, dtype=np.int64)
         self._look_ahead = FIRST_LOOK_AHEAD
-        self._highest: int | None = None
 
     def refill(self, max_rows: int, problems: list[Problem]) -> bool:
         """Read on where all rows are merged; whether there are any now."""
@@ -72,9 +72,6 @@ class _Ahead:
             return False
         self._look_ahead *= 2
         self.key = np.maximum.accumulate(self.rows.time_ns)
-        if self._highest is not None:
-            self.key = np.maximum(self.key, self._highest)
-        self._highest = int(self.key[-1])
         return True
 
     def before(self, key: int, and_equal: bool) -> int:

@@ -73,7 +73,7 @@ def test_any_cut_gives_a_prefix_and_a_problem(path: Path, kind: str) -> None:
     assert clean_ends == {"pcap": 11, "pcapng": 17}[kind]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     kind=captures,
     flips=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=4),
