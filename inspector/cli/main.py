@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import click
 
 from inspector.cli import INTERRUPTED
-from inspector.cli.help import Group, Option, usage_line
+from inspector.cli.help import Group, NotBuilt, Option, usage_line
 from inspector.cli.options import Shared, shared_options
 from inspector.errors import ConnspectError, UsageError
 from inspector.report.text import printable
@@ -120,7 +118,7 @@ def completion(shell: str) -> None:
 @shared_options
 def live(**_: Any) -> None:
     """Watch an interface (not built yet)."""
-    raise UsageError("live: not built yet; 'tcpdump -U -w - tcp | connspect read -' reports on live traffic")
+    raise NotBuilt("live", "'tcpdump -U -w - tcp | connspect read -' reports on live traffic")
 
 
 @connspect.command()
@@ -129,7 +127,7 @@ def live(**_: Any) -> None:
 @shared_options
 def run(**_: Any) -> None:
     """Start a program and report on its connections (not built yet)."""
-    raise UsageError("run: not built yet; record with tcpdump while the program runs, then 'connspect read'")
+    raise NotBuilt("run", "record with tcpdump while the program runs, then 'connspect read'")
 
 
 @connspect.command()
@@ -137,7 +135,7 @@ def run(**_: Any) -> None:
 @shared_options
 def hops(**_: Any) -> None:
     """Compare both sides of a proxy (not built yet)."""
-    raise UsageError("hops: not built yet; 'connspect read' on each side shows its headers")
+    raise NotBuilt("hops", "'connspect read' on each side shows its headers")
 
 
 @connspect.command()
@@ -146,7 +144,7 @@ def hops(**_: Any) -> None:
 @shared_options
 def check(**_: Any) -> None:
     """Fail when a limit is broken, for CI (not built yet)."""
-    raise UsageError("check: not built yet; 'connspect read -T json' and jq can tell the same")
+    raise NotBuilt("check", "'connspect read -T json' and jq can tell the same")
 
 
 @connspect.command()
@@ -154,14 +152,14 @@ def check(**_: Any) -> None:
 @shared_options
 def explain(**_: Any) -> None:
     """Explain a finding (not built yet)."""
-    raise UsageError("explain: not built yet; there are no findings so far")
+    raise NotBuilt("explain", "there are no findings so far")
 
 
 @connspect.command()
 @shared_options
 def interfaces(**_: Any) -> None:
     """List the interfaces that can be watched (not built yet)."""
-    raise UsageError("interfaces: not built yet; 'tcpdump -D' lists them")
+    raise NotBuilt("interfaces", "'tcpdump -D' lists them")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -179,8 +177,3 @@ def main(arguments: list[str] | None = None) -> int:
 def _fail(line: str, status: int) -> int:
     click.echo(printable(line), err=True)
     return status
-
-
-def quiet_exit() -> None:
-    """Leave standard output behind: what it could not take must not be complained about once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

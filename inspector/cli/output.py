@@ -10,7 +10,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Literal
 
 from inspector.errors import UsageError
@@ -59,9 +59,8 @@ def open_output(path: str | None) -> Iterator[Output]:
         yield output
         output.flush()
     elif _is_special(path):
-        with closing(_opened(path, path, "wb")) as stream:
-            yield (output := Output(stream, "utf-8", path))
-            output.flush()
+        with _opened(path, path, "wb") as output:
+            yield output
     else:
         with _replacing(path) as output:
             yield output
@@ -75,7 +74,20 @@ def _writing(name: str) -> Iterator[None]:
         raise UsageError(f"cannot write {name}: {error.strerror or error}") from error
 
 
-def _opened(name: str, path: str, mode: Literal["wb", "xb"]) -> IO[bytes]:
+@contextmanager
+def _opened(name: str, path: str, mode: Literal["wb", "xb"]) -> Iterator[Output]:
+    stream = _open(name, path, mode)
+    try:
+        yield Output(stream, "utf-8", name)
+        with _writing(name):
+            stream.close()
+    finally:
+        # What could not be written cannot be written now either, and that was said.
+        with suppress(OSError):
+            stream.close()
+
+
+def _open(name: str, path: str, mode: Literal["wb", "xb"]) -> IO[bytes]:
     with _writing(name):
         return open(path, mode)
 
@@ -93,11 +105,9 @@ def _replacing(path: str) -> Iterator[Output]:
     """A file that takes the place of `path` when all went well, and is gone otherwise."""
     target = os.path.realpath(path)
     partial = f"{target}.{os.getpid()}.partial"
-    stream = _opened(path, partial, "xb")
     try:
-        with closing(stream):
-            yield (output := Output(stream, "utf-8", path))
-            output.flush()
+        with _opened(path, partial, "xb") as output:
+            yield output
         with _writing(path):
             if os.path.exists(target):
                 shutil.copymode(target, partial)

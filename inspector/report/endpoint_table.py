@@ -73,7 +73,7 @@ def _two_storeys(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], scre
 
 
 def _host(endpoint: EndpointRecord) -> list[str]:
-    if endpoint.name is None:
+    if endpoint.name is None or endpoint.name.strip("[]") == endpoint.ip:
         return [_address(endpoint)]
     further = len(endpoint.names) - 1
     return [printable(endpoint.name) + (f" +{further}" if further > 0 else ""), _address(endpoint)]

@@ -177,6 +177,8 @@ def _end_line(line: Line, exchange: Exchange | None, event: EventRecord) -> Line
 
 def _tcp_remarks(connection: Connection, event: EventRecord) -> list[str]:
     opened, closed = connection.opened, connection.closed
+    if event.event == "syn" and opened.syn_packet not in (None, event.packet):
+        return ["sent again"]
     if event.event == "syn-ack" and opened.handshake_ns is not None:
         return [f"handshake {units.duration(opened.handshake_ns)}"]
     if closed is None or event.event not in ("fin", "rst"):
@@ -258,8 +260,9 @@ def _set(lines: Sequence[Line], start_ns: int, screen: Screen) -> Iterator[str]:
     stamps = ["" if line.time_ns is None else units.since_start(line.time_ns - start_ns) for line in lines]
     time_width = max((len(stamp) for stamp in stamps), default=0)
     packet_width = max((len(str(line.packet)) for line in lines), default=0)
-    middle = min(max((len(line.what) for line in lines if line.remarks), default=0), _MIDDLE)
     left = 2 + time_width + 2 + packet_width + 2 + len("client") + 2
+    widest = _MIDDLE if screen.width is None else min(_MIDDLE, (screen.width - left) // 2)
+    middle = max((len(line.what) for line in lines if line.remarks and len(line.what) <= widest), default=0)
     for stamp, line in zip(stamps, lines, strict=True):
         if line.time_ns is None:
             yield screen.dim(" " * left + line.what)
@@ -276,14 +279,21 @@ def _remarked(line: str, remarks: list[str], column: int, screen: Screen) -> Ite
     if screen.width is None:
         yield f"{line:{column - 2}}  {', '.join(remarks)}"
         return
-    words = pack([word for remark in remarks for word in (remark + ",").split(" ")], " ", screen.width - column)
-    words[-1] = words[-1].removesuffix(",")
     if len(line) + 2 > column:
         yield _cut(line, screen)
         line = ""
-    for text in words:
+    for text in _packed(remarks, screen.width - column):
         yield _cut(f"{line:{column}}{text}", screen)
         line = ""
+
+
+def _packed(remarks: list[str], room: int) -> list[str]:
+    """The remarks on lines, whole where one has room on a line."""
+    words: list[str] = []
+    for i, remark in enumerate(remarks):
+        closed = remark if i + 1 == len(remarks) else remark + ","
+        words += [closed] if len(closed) <= room else closed.split(" ")
+    return pack(words, " ", room)
 
 
 def _cut(line: str, screen: Screen) -> str:
@@ -297,7 +307,7 @@ def _ending(connection: Connection) -> Iterator[str]:
     closed = connection.closed
     if closed is None:
         yield f"  {_unclosed(connection)}"
-    elif closed.reply is None and closed.how == "fin":
+    elif closed.reply is None and "R" not in connection.history.upper():
         other = "client" if closed.by == "server" else "server"
         lasted = f", for {units.duration(closed.half_closed_ns)}" if closed.half_closed_ns is not None else ""
         yield f"  the {other} had not closed when the capture ended{lasted}"

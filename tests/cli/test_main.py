@@ -1,0 +1,111 @@
+"""Help, usage errors, and the options that the contract promises on every command."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from inspector.version import __version__
+from tests.cli.conftest import NGINX, Run
+
+CONTRACT_OPTIONS = (
+    *("--format", "table", "--output", "-", "--host", "a.test", "--port", "80", "--since", "1s", "--until", "2s"),
+    *("--connections", "--events", "-n", "--jobs", "1", "--show-secrets", "--quiet", "--verbose"),
+    *("--keylog", str(NGINX)),
+)
+SHORT_OPTIONS = ("-T", "table", "-o", "-", "-n", "-j", "1", "-q", "-v")
+NOT_BUILT = {
+    "live": ["-i", "any", "-w", "x.pcapng", "--duration", "1.5", "-c", "3", "tcp", "port", "80"],
+    "run": ["-i", "lo", "--", "python", "fetch.py", "--format", "x"],
+    "hops": ["a.pcap", "b.pcap"],
+    "check": ["a.pcap", "--max-opened", "10.0.0.1:80=3", "--max-opened", "10.0.0.1:81=3"],
+    "explain": ["server-idle-timeout"],
+    "interfaces": [],
+}
+
+
+@pytest.mark.parametrize("command", NOT_BUILT)
+@pytest.mark.parametrize("options", [CONTRACT_OPTIONS, SHORT_OPTIONS])
+def test_commands_of_later_versions_take_their_options_and_say_so(
+    command: str, options: tuple[str, ...], run: Run
+) -> None:
+    ran = run(command, *options, *NOT_BUILT[command])
+    assert ran.status == 2
+    assert ran.err.startswith(f"connspect {command}: not built yet: ")
+    assert ran.err.count("\n") == 1
+    assert ran.out == ""
+
+
+@pytest.mark.parametrize("options", [CONTRACT_OPTIONS, SHORT_OPTIONS])
+def test_read_and_show_take_the_contracts_options(options: tuple[str, ...], run: Run) -> None:
+    assert run("read", *options, NGINX).status == 0
+    assert run("show", *options, NGINX, 0).status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["rea", "x.pcap"], "connspect: No such command 'rea'"),
+        (["read"], "connspect read: Missing argument 'CAPTURE...'; 'connspect read --help' tells more"),
+        (["read", "--bogus", "x.pcap"], "connspect read: No such option"),
+        (
+            ["read", "--since", "soon", "x.pcap"],
+            "connspect read: Invalid value for '--since': 'soon' is no time; write",
+        ),
+        (["read", "--port", "http", "x.pcap"], "connspect read: Invalid value for '--port'"),
+        ([str(NGINX)], f"connspect: {NGINX} is a file: did you mean 'connspect read {NGINX}'?"),
+        (["read", "-T", "html", "x.pcap"], "connspect: --format html: not built yet; there are table, json, ndjson"),
+        (["read", "-T", "parquet", "x.pcap"], "connspect: --format parquet: not built yet"),
+        (["read", "-j", "2", "x.pcap"], "connspect: --jobs 2: not built yet"),
+        (["read", "--events", "-T", "json", "x.pcap"], "connspect: --events: the JSON report has no event log"),
+        (["show", "-T", "json", str(NGINX), "0"], "connspect: --format json: show writes text"),
+    ],
+)
+def test_a_usage_error_is_one_line(arguments: list[str], line: str, run: Run) -> None:
+    ran = run(*arguments)
+    assert ran.status == 2
+    assert ran.err.startswith(line)
+    assert ran.err.count("\n") == 1
+    assert ran.out == ""
+
+
+def test_a_near_miss_gets_a_suggestion(run: Run) -> None:
+    assert "--format" in run("read", "--formt", "json", "x.pcap").err
+
+
+def test_help_is_the_answer_to_nothing(run: Run) -> None:
+    bare, asked = run(), run("--help")
+    assert bare.status == asked.status == 0
+    assert bare.out == asked.out
+    assert "connspect read capture.pcapng" in bare.out
+
+
+@pytest.mark.parametrize("command", ["read", "show", "schema", "completion", *NOT_BUILT])
+def test_every_command_has_a_page(command: str, run: Run) -> None:
+    ran = run(command, "--help")
+    assert ran.status == 0
+    assert ran.out.startswith(f"Usage: connspect {command}")
+
+
+def test_options_stand_under_headings(run: Run) -> None:
+    page = run("read", "--help").out
+    headings = [line for line in page.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings == ["What is written:", "Which connections are reported:", "How it is read:", "Other:"]
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").out.split()[-1] == __version__
+
+
+def test_schema_is_json(run: Run) -> None:
+    ran = run("schema")
+    assert ran.status == 0
+    assert json.loads(ran.out)["$ref"] == "#/$defs/Report"
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_scripts_call_connspect_back(shell: str, run: Run) -> None:
+    ran = run("completion", shell)
+    assert ran.status == 0
+    assert "_CONNSPECT_COMPLETE" in ran.out
