@@ -1,0 +1,218 @@
+"""One input through the whole path, and what must be true of it whatever the bytes were.
+
+An exception that escapes is a failure, but for CaptureError, which is how an unreadable input is told. The other
+checks: everything counted adds up, columns point into their buffer, reports can be written and read back, and neither
+how a capture is cut into batches nor how a stream is cut into chunks shows in the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from inspector.bytestream import Ending, Piece
+from inspector.engine import Inspector, Options
+from inspector.errors import CaptureError
+from inspector.events import Event
+from inspector.inspection import Inspection
+from inspector.packets.batch import PacketBatch, RawBatch
+from inspector.packets.decode import PacketDecoder
+from inspector.protocols.decoder import StreamDecoder
+from inspector.protocols.http1.decoder import Http1Decoder
+from inspector.records.capture import Report
+from inspector.report.json import json_report
+from inspector.report.layout import Screen
+from inspector.report.table import View, table
+from inspector.sources.open import open_capture
+from inspector.sources.source import BATCH_ROWS
+from tests.fuzz import streams
+from tests.fuzz.inputs import CAPTURE, Input
+
+#: Rows of the batches that a capture is read in a second time: few where that does not take long, and odd.
+FEW_ROWS, MORE_ROWS = 7, 61
+#: Bytes of a capture from which on a batch has more rows.
+LARGE_CAPTURE = 20_000
+#: Bytes of a chunk when a stream is told a second time.
+OTHER_CHUNK = 3
+NARROW, WIDE = Screen(width=80, colour=True), Screen()
+
+
+class CheckError(Exception):
+    """Something that must be true of every input is not; `str()` says what."""
+
+
+def examine(tried: Input, path: Path) -> None:
+    """Put one input through everything; `path` is a file that holds a capture's content already.
+    Raises CheckError, or whatever escaped."""
+    if tried.kind == CAPTURE:
+        examine_capture(path)
+    else:
+        examine_stream(streams.decode(tried.content))
+
+
+def examine_capture(path: Path) -> None:
+    """Read, decode, inspect and report one capture, twice, in batches of different sizes."""
+    try:
+        columns = list(_columns(path, BATCH_ROWS))
+    except CaptureError as error:
+        require("\n" not in str(error), "a CaptureError is one line")
+        return
+    other_rows = FEW_ROWS if path.stat().st_size < LARGE_CAPTURE else MORE_ROWS
+    require(columns == list(_columns(path, other_rows)), "segments do not depend on batches")
+    report = run_capture(path, BATCH_ROWS)
+    other = run_capture(path, other_rows)
+    difference = _difference(msgspec.json.decode(report), msgspec.json.decode(other), "report")
+    require(difference is None, f"the report does not depend on batches: {difference}")
+    _check_report(msgspec.json.decode(report, type=Report))
+
+
+def run_capture(path: Path, batch_rows: int) -> bytes:
+    """The JSON report on a capture; the tables are written too. Raises CaptureError."""
+    inspector = Inspector(Options(events=True))
+    with open_capture([str(path)], batch_rows=batch_rows) as source:
+        for batch in source:
+            inspector.feed(batch)
+        inspection = inspector.finish()
+    _check_tables(inspection)
+    return b"".join(json_report(inspection))
+
+
+def require(holds: bool, what: str) -> None:
+    """Raise CheckError unless it holds."""
+    if not holds:
+        raise CheckError(what)
+
+
+def _difference(one: Any, other: Any, where: str) -> str | None:
+    """The first place where two JSON values differ; None: they are equal."""
+    if one == other:
+        return None
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        places = ((one[key], other[key], f"{where}.{key}") for key in one)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        places = ((*pair, f"{where}[{index}]") for index, pair in enumerate(zip(one, other, strict=True)))
+    else:
+        return f"{where}\n{one!r:.300} against {other!r:.300}"
+    return next(filter(None, (_difference(*place) for place in places)))
+
+
+def _columns(path: Path, batch_rows: int) -> Iterator[tuple[Any, ...]]:
+    """Every segment as values that can be compared."""
+    decoder = PacketDecoder()
+    with open_capture([str(path)], batch_rows=batch_rows) as source:
+        expected = 1
+        for raw in source:
+            require(raw.first_packet == expected, "packets are numbered without holes")
+            expected += len(raw)
+            _check_raw(raw)
+            batch = decoder.decode(raw)
+            require(len(raw) == len(batch) + sum(batch.skipped.values()), "packets == segments + skipped")
+            _check_batch(raw, batch)
+            yield from _rows(batch)
+
+
+def _check_raw(raw: RawBatch) -> None:
+    require(bool((raw.position >= 0).all() and (raw.captured >= 0).all()), "records lie behind the buffer's start")
+    require(bool((raw.position + raw.captured <= len(raw.data)).all()), "records lie inside the buffer")
+    require(bool((raw.length >= raw.captured).all()), "a packet is at least as long as what was captured of it")
+    require(bool((raw.interface < len(raw.interfaces)).all()) or not len(raw), "every interface is known")
+
+
+def _check_batch(raw: RawBatch, batch: PacketBatch) -> None:
+    end = batch.payload_position + batch.payload_captured
+    require(bool((batch.payload_captured >= 0).all()), "captured payload is not negative")
+    require(bool((batch.payload_captured <= batch.payload_length).all()), "captured payload is part of the payload")
+    require(bool(((end <= len(batch.data)) | (batch.payload_captured == 0)).all()), "payload lies inside the buffer")
+    options_end = batch.options_position + batch.options_length
+    require(
+        bool(((options_end <= len(batch.data)) | (batch.options_length == 0)).all()), "options lie inside the buffer"
+    )
+    require(bool((np.diff(batch.packet) > 0).all()), "segments are in capture order")
+    if len(batch):
+        last = raw.first_packet + len(raw) - 1
+        require(raw.first_packet <= batch.packet[0] and int(batch.packet[-1]) <= last, "segments are of this batch")
+
+
+def _rows(batch: PacketBatch) -> Iterator[tuple[Any, ...]]:
+    fields = (
+        batch.packet, batch.time_ns, batch.src_hi, batch.src_lo, batch.dst_hi, batch.dst_lo, batch.src_port,
+        batch.dst_port, batch.seq, batch.ack, batch.flags, batch.window, batch.payload_length, batch.ttl, batch.ip_id,
+        batch.checksum, batch.network, batch.interface,
+    )  # fmt: skip
+    places = zip(
+        batch.payload_position.tolist(),
+        batch.payload_captured.tolist(),
+        batch.options_position.tolist(),
+        batch.options_length.tolist(),
+        strict=True,
+    )
+    for values, (at, size, options_at, options_size) in zip(
+        zip(*(column.tolist() for column in fields), strict=True), places, strict=True
+    ):
+        payload = batch.data[at : at + size].tobytes()
+        yield *values, payload, batch.data[options_at : options_at + options_size].tobytes()
+
+
+def _check_tables(inspection: Inspection) -> None:
+    for screen in (NARROW, WIDE):
+        for line in table(inspection, View(screen, connections=True, events=True, everything=True)):
+            plain = line.replace("\x1b[", "").replace("\n", "\0")
+            require(
+                not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in plain), "text is escaped"
+            )
+
+
+def _check_report(report: Report) -> None:
+    capture = report.capture
+    require(capture.packets == capture.tcp_segments + sum(capture.skipped.values()), "packets == segments + skipped")
+    require("internal_error" not in report.anomalies, "no decoder failed")
+    ids = [connection.id for connection in report.connections]
+    require(ids == sorted(set(ids)), "connections are listed by id")
+    for endpoint in report.endpoints:
+        counted = endpoint.opened + endpoint.already_open + endpoint.half_open
+        require(endpoint.connections == counted + endpoint.refused + endpoint.unanswered, "openings add up")
+        closed = endpoint.closed
+        ended = closed.client_fin + closed.client_rst + closed.server_fin + closed.server_rst
+        require(counted == ended + endpoint.still_open, "closes add up")
+
+
+def examine_stream(steps: list[streams.Step]) -> None:
+    """Tell a decoder the same twice, in whole chunks and in crumbs: the events are the same."""
+    whole, crumbs = (_events(steps, size) for size in (None, OTHER_CHUNK))
+    if whole != crumbs:
+        raise CheckError(f"events do not depend on chunks: {_first_difference(whole, crumbs)}")
+
+
+def _first_difference(whole: list[Event], crumbs: list[Event]) -> str:
+    pairs = zip_longest(whole, crumbs)
+    one, other = next((one, other) for one, other in pairs if one != other)
+    return f"{type(one).__name__} against {type(other).__name__}\n{one} in whole, {other} in crumbs"
+
+
+def _events(steps: list[streams.Step], chunk: int | None) -> list[Event]:
+    events: list[Event] = []
+    decoder = Http1Decoder(events.append)
+    offsets = [0, 0]
+    for packet, step in enumerate(steps, 1):
+        _tell(decoder, step, packet, offsets, chunk)
+    return events
+
+
+def _tell(decoder: StreamDecoder, step: streams.Step, packet: int, offsets: list[int], chunk: int | None) -> None:
+    time_ns = packet * 1_000_000
+    direction = step.direction
+    if step.what == streams.END:
+        decoder.end(direction, Ending(step.ending), packet, time_ns)
+    elif step.what == streams.GAP:
+        decoder.gap(direction, offsets[direction], step.length, packet, time_ns)
+        offsets[direction] += step.length
+    else:
+        for start in range(0, len(step.data), chunk or len(step.data)):
+            piece = step.data[start : start + (chunk or len(step.data))]
+            decoder.data(Piece(direction, offsets[direction], piece, packet, time_ns))
+            offsets[direction] += len(piece)
