@@ -1,0 +1,67 @@
+# Needs Python 3.11 or newer, git and make; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+CONFORMANCE ?= ../shared/conformance
+MINUTES ?= 10
+
+bin := $(VENV)/bin
+pip := $(bin)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help demo test test-live conformance bench fuzz clean
+
+help:
+	@echo "make demo          install into a fresh $(VENV) and report on a capture that ships"
+	@echo "make test          types, lint, formatting, import order, tests"
+	@echo "make test-live     tests with real servers; needs root and the programs of captures/README.md"
+	@echo "make conformance   compare with tshark on the captures in CONFORMANCE ($(CONFORMANCE))"
+	@echo "make bench         time and memory against tshark and tcptrace"
+	@echo "make fuzz          mutated captures for MINUTES ($(MINUTES))"
+	@echo "make clean         remove what was built"
+
+demo:
+	@rm -rf $(VENV)
+	@$(MAKE) --no-print-directory $(VENV)/installed
+	$(bin)/connspect read captures/nginx-idle/client.pcapng
+
+test: $(VENV)/installed-dev
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/python -m pytest -m "not live"
+
+test-live: $(VENV)/installed-dev
+	$(bin)/python -m pytest -m live -rs
+
+# tests/packets compares columns with Scapy on these captures, too.
+conformance: $(VENV)/installed-dev
+	@if [ -d "$(CONFORMANCE)" ]; then \
+		$(bin)/python "$(CONFORMANCE)/compare.py" --command "$(CURDIR)/$(bin)/connspect" \
+			--group tcp --group http1 --known tests/conformance.toml && \
+		CONNSPECT_CONFORMANCE="$(abspath $(CONFORMANCE))" $(bin)/python -m pytest tests/packets tests/sources; \
+	else \
+		echo "conformance: there is no $(CONFORMANCE); skipped"; \
+	fi
+
+bench: $(VENV)/installed-dev
+	$(bin)/python -m bench
+
+fuzz: $(VENV)/installed-dev
+	$(bin)/python -m tests.fuzz --minutes $(MINUTES)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/work
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(bin)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "connspect needs Python 3.11 or newer: make PYTHON=python3.x")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(bin)/python setup.cfg
+	@$(pip) install .
+	@touch $@
+
+# Editable, so that it is installed once: the code that runs is the code that is there.
+$(VENV)/installed-dev: $(bin)/python setup.cfg
+	@$(pip) install --editable '.[dev]'
+	@touch $@
