@@ -116,7 +116,7 @@ def _handshake(tcp: TcpConnection) -> int | None:
 def _usual_ttl(side: Side) -> int | None:
     if len(side.ttls) == 1:
         return next(iter(side.ttls))
-    return max(side.ttls, key=lambda ttl: side.ttls[ttl], default=None)
+    return max(side.ttls, key=lambda ttl: (side.ttls[ttl], ttl), default=None)
 
 
 def _traffic(side: Side) -> Traffic:

@@ -158,14 +158,14 @@ def _add_requests(sums: _Sums, connection: Connection) -> None:
 
 def _record(sums: _Sums) -> EndpointRecord:
     kinds = sums.kinds
-    names = dict(sums.names.most_common())
+    names = _by_count(sums.names)
     return EndpointRecord(
         ip=sums.ip,
         port=sums.port,
         name=next(iter(names), None),
         names=names,
-        protocols=dict(sums.protocols.most_common()),
-        clients=sorted(sums.clients.values(), key=lambda client: (-client.opened, -client.requests, client.ip)),
+        protocols=_by_count(sums.protocols),
+        clients=sorted(sums.clients.values(), key=_importance),
         connections=sum(kinds.values()),
         opened=kinds["opened"],
         already_open=kinds["already_open"],
@@ -184,13 +184,22 @@ def _record(sums: _Sums) -> EndpointRecord:
             tls=TlsHandshakes(0, None, 0),
         ),
         headers=Headers(
-            request=RequestHeaders(dict(sums.requests_say.most_common())),
+            request=RequestHeaders(_by_count(sums.requests_say)),
             response=ResponseHeaders(
-                dict(sums.responses_say.most_common()), dict(sums.responses_say_keep_alive.most_common())
+                _by_count(sums.responses_say), _by_count(sums.responses_say_keep_alive)
             ),
         ),
         pool=None,
     )
+
+
+def _importance(client: Client) -> tuple[int, int, str, str]:
+    return -client.opened, -client.requests, client.ip, client.user_agent or ""
+
+
+def _by_count(counts: Counter[str]) -> dict[str, int]:
+    """The counts, the highest first, and in alphabetical order where they are equal."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def median_ns(values: Iterable[int]) -> int:

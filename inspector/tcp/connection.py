@@ -2,7 +2,7 @@
 
 A connection is told its segments in capture order, one by one (`segment`) or as a run of payload that joins up
 (`run`); both lead to the same state. Pure ACKs that repeat what is known are not told at all: the tracker adds them up
-and gives the sums (`add_up`). A connection that must see every row (a hole is open, a FIN was seen) says so in `watching`.
+and gives the sums. A connection that must see every row (a hole is open, a FIN was seen) says so in `watching`.
 
 Positions are stream offsets (sequence.py); what is unknown is None. Nothing here raises on what the wire says.
 """
@@ -33,7 +33,8 @@ class Side:
 
     __slots__ = (
         *("acked_seq", "base_seq", "captured", "early", "end_delivered", "fin_ack", "fin_end", "fin_ns", "fin_packet"),
-        *("high", "isn", "keepalives", "next", "next_seq", "missing", "network", "out_of_order", "packets", "pending"),
+        *("high", "isn", "keepalives", "next", "next_seq", "missing", "network", "out_of_order", "packets"),
+        *("pending", "probing"),
         *("retransmitted", "rst_ack", "rst_ns", "rst_packet", "rst_ttl", "state", "ttls", "unique"),
         *("window_closed", "zero_windows"),
     )
@@ -79,6 +80,8 @@ class Side:
         self.zero_windows = 0
         self.keepalives = 0
         self.window_closed = False
+        self.probing = False
+        """Its last segment was a keep-alive probe, or a probe of a closed window."""
         self.ttls: dict[int, int] = {}
         self.network: int | None = None
 
@@ -190,6 +193,9 @@ class Connection:
         """One segment, whatever it is."""
         side, peer = self.sides[direction], self.sides[1 - direction]
         flags = segment.flags
+        if side.probing:
+            side.probing = False
+            self._update_watching()
         self._first_of_side(side, segment)
         self._note_state(side, direction, segment)
         if flags & RST:
@@ -489,6 +495,8 @@ class Connection:
 
     def _probe(self, side: Side, direction: int, segment: Segment) -> None:
         """The last byte once more, or none at all: a keep-alive, or a probe of a closed window."""
+        side.probing = True
+        self._update_watching()
         if not self.sides[1 - direction].window_closed:
             side.keepalives += 1
             self._log("keep-alive-probe", direction, segment)
@@ -586,9 +594,10 @@ class Connection:
 
     @property
     def holding(self) -> bool:
-        """Whether a hole is open: then rows that repeat what is known matter too."""
+        """Whether rows that repeat what is known matter too: a hole is open, or a probe came and more may follow."""
         client, server = self.sides
-        return (client.pending is not None or server.pending is not None) and not self.ended
+        waiting = client.pending is not None or server.pending is not None
+        return (waiting or client.probing or server.probing) and not self.ended
 
     # ---- the log
 

@@ -45,6 +45,7 @@ class Tracker:
     ) -> None:
         self._make_sink = make_sink
         self._on_new = on_new
+        """Told of every connection when it begins; then none stays a row, not even of SYNs alone."""
         self._table = FlowTable()
         self._live: list[Connection | None] = []
         """By slot."""
@@ -207,8 +208,9 @@ class _Walk:
         reverse = steps.direction[steps.group_starts[:-1]]
         base = np.where(reverse, table.base_1[slots], table.base_0[slots])
         again = (table.state[slots] == SYN_ONLY) & (table.base_known[slots] == 1 + reverse) & (base == batch.seq[rows])
+        again &= (batch.network[rows] == table.syn_network[slots]) & (batch.ttl[rows] == table.syn_ttl[slots])
         new = table.state[slots] == EMPTY
-        alone &= only_group & (new | again)
+        alone &= only_group & (new | again) & (self._tracker._on_new is None)
         self._enter_new(slots[alone & new], rows[alone & new], reverse[alone & new])
         self._enter_again(slots[alone & again], rows[alone & again])
         return alone

@@ -81,7 +81,7 @@ def triage(batch: PacketBatch, groups: Groups, watched: Mask) -> Steps:
     acknowledges = (flags & (CONTROL | ACK)) == ACK
     pure_ack = acknowledges & (length == 0)
     data = acknowledges & (length > 0) & (batch.payload_captured[order] == length) & window_open
-    quiet = pure_ack & joins & window_open & ~_reopens(window_open, by_direction) & ~watched_rows
+    quiet = pure_ack & joins & window_open & _of_row_before(window_open, by_direction) & ~watched_rows
     quiet &= ~_behind_control(flags, starts_group) & ~_first_of_kind(pure_ack, group_of, by_direction)
     members = np.flatnonzero(~quiet)
     run, starts_step = _runs(data & joins & ~watched_rows, data & ~watched_rows, direction, group_of, members)
@@ -118,12 +118,12 @@ def _joins(seq: U32, end: U32, group_of: I64, by_direction: tuple[I64, I64]) -> 
     return joins
 
 
-def _reopens(window_open: Mask, by_direction: tuple[I64, I64]) -> Mask:
-    """Per row: whether the direction's row before it had closed the window."""
-    reopens = np.zeros(len(window_open), bool)
+def _of_row_before(mask: Mask, by_direction: tuple[I64, I64]) -> Mask:
+    """Per row: the mask at the direction's row before it."""
+    before = np.zeros(len(mask), bool)
     for rows in by_direction:
-        reopens[rows[1:]] = ~window_open[rows[:-1]]
-    return reopens
+        before[rows[1:]] = mask[rows[:-1]]
+    return before
 
 
 def _behind_control(flags: U8, starts_group: Mask) -> Mask:
