@@ -44,7 +44,7 @@ def endpoint_table(endpoints: Sequence[EndpointRecord], screen: Screen, most: in
     yield from _rows(shown, screen)
     if len(ranked) > len(shown):
         yield f" … and {len(ranked) - len(shown):,} more: -v lists them, --host and --port choose"
-    talking = [endpoint for endpoint in shown if _speaks_http1(endpoint)]
+    talking = [endpoint for endpoint in shown if _talked_http1(endpoint)]
     width = max((len(_address(endpoint)) for endpoint in talking), default=0)
     for endpoint in talking:
         if screen.width is not None or endpoint is talking[0]:
@@ -152,8 +152,11 @@ def _others(endpoint: EndpointRecord) -> list[str]:
     return [units.times(what, n) for what, n in counts.items() if n]
 
 
-def _speaks_http1(endpoint: EndpointRecord) -> bool:
-    return any(protocol.startswith("http/1") for protocol in endpoint.protocols)
+def _talked_http1(endpoint: EndpointRecord) -> bool:
+    """Whether messages were seen in which Connection means something."""
+    answered = endpoint.headers.response.connection or endpoint.headers.response.keep_alive
+    messages = endpoint.requests > 0 or bool(answered)
+    return messages and any(protocol.startswith("http/1") for protocol in endpoint.protocols)
 
 
 def _said(endpoint: EndpointRecord, width: int, screen: Screen) -> Iterator[str]:
@@ -171,7 +174,8 @@ def _said(endpoint: EndpointRecord, width: int, screen: Screen) -> Iterator[str]
 def _request_words(endpoint: EndpointRecord, screen: Screen) -> list[str]:
     values = endpoint.headers.request.connection
     absent = endpoint.requests - sum(values.values())
-    return _values("Connection", values, screen) + ([units.times("no Connection", absent)] if absent > 0 else [])
+    words = _values("Connection", values, screen) + ([units.times("no Connection", absent)] if absent > 0 else [])
+    return words or [units.UNKNOWN]
 
 
 def _response_words(headers: Headers, screen: Screen) -> list[str]:

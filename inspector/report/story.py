@@ -28,7 +28,14 @@ TOLD_EVENTS = 3
 #: How wide the middle column may become; a longer text has its remarks on the next line.
 _MIDDLE = 36
 
-_NAMES = {"syn": "SYN", "syn-ack": "SYN, ACK", "fin": "FIN", "rst": "RST"}
+_NAMES = {
+    "syn": "SYN",
+    "syn-ack": "SYN, ACK",
+    "fin": "FIN",
+    "rst": "RST",
+    "keep-alive-probe": "keep-alive probe",
+    "zero-window": "zero window",
+}
 _SMALL = frozenset({"retransmission", "keep-alive-probe", "zero-window", "anomaly", "gap"})
 _RACES = {
     "after": "sent after the close had arrived",
@@ -57,6 +64,8 @@ def story(connection: Connection, events: Sequence[EventRecord], screen: Screen,
         told = _summed_up(told)
     yield from _title(connection, screen)
     yield ""
+    if connection.opened.how == "mid-stream":
+        yield "  already open when the capture began"
     yield from _set(told, connection.start_ns, screen)
     yield ""
     yield from _ending(connection)
@@ -110,10 +119,14 @@ def _line(connection: Connection, exchange: Exchange | None, event: EventRecord)
         case "syn" | "syn-ack" | "fin" | "rst":
             line.what = _NAMES[event.event]
             line.remarks = _tcp_remarks(connection, event)
-        case "interim" | "upgrade" | "request" | "response":
+        case "interim":
+            line.remarks = ["interim response"]
+        case "upgrade":
+            line.what = f"{'upgrade' if connection.tunnel is None else 'tunnel'} {line.what}"
+        case "request" | "response":
             pass
         case _:
-            line.what = event.event.replace("-", " ")
+            line.what = _NAMES.get(event.event, event.event)
             line.remarks = [printable(event.detail)] if event.detail else []
     return line
 
@@ -330,7 +343,7 @@ def _totals(connection: Connection) -> Iterator[str]:
             (units.size(traffic.retransmitted_bytes) + " retransmitted", traffic.retransmitted_bytes),
             (f"{traffic.out_of_order:,} out of order", traffic.out_of_order),
             (units.plural(traffic.keepalives, "keep-alive probe"), traffic.keepalives),
-            (f"window closed {traffic.zero_windows:,} times", traffic.zero_windows),
+            (units.times("zero window", traffic.zero_windows), traffic.zero_windows),
         )
         facts = [units.plural(traffic.packets, "packet"), units.size(traffic.bytes)]
         yield f"  {who}   {', '.join(facts + [text for text, count in extras if count])}"

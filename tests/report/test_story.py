@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inspector.records.connection import Announced, Closed, Connection, Opened
+from inspector.records.connection import Announced, Closed, Connection, Opened, Tunnel
 from inspector.records.event import EventRecord
 from inspector.records.exchange import KeepAlive
 from inspector.report.layout import Screen
@@ -181,7 +181,7 @@ def test_traffic_that_was_not_smooth_is_told() -> None:
     )
     assert told(samples.connection(client_traffic=rough), [])[-2] == (
         "  client   1 packet, 1 byte, 20.0 kB missing from the capture, 2 bytes retransmitted, 3 out of order, "
-        "1 keep-alive probe, window closed 4 times"
+        "1 keep-alive probe, zero window ×4"
     )
 
 
@@ -192,3 +192,26 @@ def test_text_from_the_wire_is_escaped() -> None:
     )
     events = [event("request", 4, 0, "client", 0), event("anomaly", 4, 0, None, detail="\x1b[2J")]
     assert "".join(told(connection, events)).isprintable()
+
+
+def test_a_capture_that_began_too_late_says_so() -> None:
+    connection = samples.connection(opened=Opened("mid-stream", None, 0, None, False))
+    assert told(connection, [])[2] == "  already open when the capture began"
+    assert "began" not in "".join(told(samples.connection(), []))
+
+
+def test_interim_responses_tunnels_and_probes() -> None:
+    tunnel = samples.connection(tunnel=Tunnel("shop.test:8001"), exchanges=[])
+    events = [
+        event("interim", 6, 0, "server", 0, "100"),
+        event("upgrade", 7, MS, "server", 0, "to shop.test:8001"),
+        event("keep-alive-probe", 8, 2 * MS, "client"),
+    ]
+    assert told(tunnel, events)[2:5] == [
+        "  0.000 000  6  server  100  interim response",
+        "  0.001 000  7  server  tunnel to shop.test:8001",
+        "  0.002 000  8  client  keep-alive probe",
+    ]
+    assert "upgrade to websocket" in "".join(
+        told(samples.connection(), [event("upgrade", 7, MS, "server", 0, "to websocket")])
+    )

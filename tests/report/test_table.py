@@ -221,3 +221,12 @@ def test_connections_still_open_say_so() -> None:
     connection = samples.connection(closed=None, requests=None, state="S1")
     lines = list(table(samples.inspection(connections=[connection]), View(Screen(), connections=True)))
     assert lines[-1].split()[4:] == ["–", "still", "open", "–", "7.00", "s", "S1"]
+
+
+def test_an_endpoint_whose_messages_were_not_seen_says_nothing() -> None:
+    headers = Headers(RequestHeaders({}), ResponseHeaders({}, {}))
+    lines = list(table(samples.inspection(endpoints=[samples.endpoint(requests=0, headers=headers)]), PIPE))
+    assert not [line for line in lines if "say" in line]
+    headers.response.connection["close"] = 2
+    lines = list(table(samples.inspection(endpoints=[samples.endpoint(requests=0, headers=headers)]), PIPE))
+    assert [line.split("say")[1].strip(" s") for line in lines[5:]] == ["–", "Connection: close ×2"]
