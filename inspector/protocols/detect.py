@@ -162,8 +162,9 @@ class DetectingDecoder:
             self._choose(answer, chunk)
         elif answer is Undecided.MORE and len(start) < MAX_HELD:
             self._held += pieces[len(before) :]
-        else:
+        elif before:
             self._release(chunk.direction)
+            self._look(chunk)
 
     def _choose(self, detected: Detected, chunk: StreamChunk) -> None:
         """The protocol is known: from here on, and from what is held, its decoder takes the bytes."""

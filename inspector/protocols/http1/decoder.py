@@ -28,7 +28,7 @@ from inspector.protocols.http1.chunked import ChunkedBody, Part
 from inspector.protocols.http1.exchanges import Exchanges
 from inspector.protocols.http1.framing import Body
 from inspector.protocols.http1.head import ResponseHead, parse_request, parse_response
-from inspector.protocols.http1.resync import Held, head_end, is_final
+from inspector.protocols.http1.resync import Arrival, Held, head_end, is_final
 
 #: Largest header section; real servers stop at 8 to 128 KiB.
 MAX_HEAD = 256 * 1024
@@ -104,15 +104,28 @@ class Http1Decoder:
 
     def __init__(self, emit: Emit) -> None:
         self.protocol = "http/1.1"
-        self.application_packet: int | None = None
-        self.application_ns: int | None = None
         self.skip_until = [0, 0]
         self._emit = emit
         self._sides = (_Side(FROM_CLIENT), _Side(FROM_SERVER))
         self._exchanges = Exchanges()
-        #: An unsolicited 408 may be under way: what `application_*` were before it.
-        self._before: tuple[int | None, int | None] | None = None
+        #: Where each direction's last application byte came; an unsolicited 408 has none.
+        self._last: list[Arrival | None] = [None, None]
+        #: The server's last message is such a 408, and this is what `_last` was before it.
         self._timing_out = False
+        self._before: Arrival | None = None
+
+    @property
+    def application_packet(self) -> int | None:
+        last = self._last_application_byte()
+        return None if last is None else last[0]
+
+    @property
+    def application_ns(self) -> int | None:
+        last = self._last_application_byte()
+        return None if last is None else last[1]
+
+    def _last_application_byte(self) -> Arrival | None:
+        return max((last for last in self._last if last is not None), default=None)
 
     # What a decoder is told
 
@@ -135,11 +148,10 @@ class Http1Decoder:
                 offset = self._read_held(side, chunk, offset)
             else:
                 offset = end
-        if self._before is None:
-            self.application_packet = chunk.packet_at(end - 1)
-            self.application_ns = chunk.time_at(end - 1)
-        else:
-            self._note_application(chunk, end)
+        last: Arrival | None = (chunk.packet_at(end - 1), chunk.time_at(end - 1))
+        if self._timing_out and chunk.direction == FROM_SERVER:
+            last = self._before
+        self._last[chunk.direction] = last
 
     def gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
         side = self._sides[direction]
@@ -185,8 +197,8 @@ class Http1Decoder:
         """Read what starts, or is searched for, in held bytes; the offset that was reached."""
         held = side.held
         if held is None:
-            held = side.held = Held(offset)
-            self._remember_before(side, chunk, offset)
+            held = side.held = Held(offset, self._byte_before(chunk, offset))
+            self._timing_out = self._timing_out and side.direction == FROM_CLIENT
         data = bytes(chunk.view(offset)[: MAX_HEAD - len(held.data)])
         held.add(data, chunk.packet_at(offset), chunk.time_at(offset))
         while side.state is _HEAD or self._found(side, held):
@@ -239,27 +251,27 @@ class Http1Decoder:
         return True
 
     def _response(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first: tuple[int, int]) -> bool:
-        exchanges = self._exchanges
-        request = exchanges.next()
+        request = self._exchanges.next()
         asked = None if request is None else request.fields
         parsed = parse_response(head, None if asked is None else asked.method)
         if parsed is None:
             return False
         stop = start + len(head)
         packet, time_ns = chunk.packet_at(stop - 1), chunk.time_at(stop - 1)
-        exchange = exchanges.unseen() if request is None or request.index is None else request.index
+        status = parsed.status
+        final = status >= 200 or status == 101
+        exchange = self._exchanges.answer(final)
         if exchange == 0 and parsed.fields.version == "HTTP/1.0":
             self.protocol = "http/1.0"
-        status = parsed.status
-        if status < 200 and status != 101:
+        if asked is None and status == 408:
+            self._before = side.held.before if side.held is not None else self._byte_before(chunk, start)
+            self._timing_out = True
+        else:
+            self._timing_out = False
+        if not final:
             side.fresh = False
             self._emit(InterimReceived(packet, time_ns, exchange, None, status))
             return True
-        if asked is None and status == 408:
-            self._time_out(chunk, start)
-        else:
-            self._before = None
-        exchanges.answered()
         self._emit(ResponseReceived(packet, time_ns, exchange, None, asked is None, *first, parsed.fields))
         if parsed.anomaly is not None:
             self._emit(Anomaly(packet, time_ns, parsed.anomaly))
@@ -336,7 +348,7 @@ class Http1Decoder:
             return
         new = min(len(line), count)
         if side.held is None or new == len(line):
-            side.held = Held(offset - new)
+            side.held = Held(offset - new, self._byte_before(chunk, offset - new))
         side.held.add(line[-new:], chunk.packet_at(offset - 1), chunk.time_at(offset - 1))
 
     def _break_chunks(self, side: _Side, start: int) -> None:
@@ -444,31 +456,10 @@ class Http1Decoder:
                 side.held = None
                 self.skip_until[side.direction] = FOREVER
 
-    def _remember_before(self, side: _Side, chunk: StreamChunk, offset: int) -> None:
-        """An unfinished response starts at `offset`: it may turn out to be an unsolicited 408."""
-        if side.direction == FROM_CLIENT or self._exchanges.waiting:
-            return
-        if self._before is None:
-            self._before = self._application_before(chunk, offset)
-        self._timing_out = False
-
-    def _time_out(self, chunk: StreamChunk, start: int) -> None:
-        """A 408 out of the blue started at `start`: its bytes are the server's timer, not the application's."""
-        if self._before is None:
-            self._before = self._application_before(chunk, start)
-        self._timing_out = True
-
-    def _application_before(self, chunk: StreamChunk, offset: int) -> tuple[int | None, int | None]:
-        """Packet and time of the last application byte before an offset of this chunk."""
-        if offset <= chunk.offset:
-            return self.application_packet, self.application_ns
-        return chunk.packet_at(offset - 1), chunk.time_at(offset - 1)
-
-    def _note_application(self, chunk: StreamChunk, end: int) -> None:
-        """Move `application_*` on, where a 408 out of the blue may be under way."""
-        last: tuple[int | None, int | None] = (chunk.packet_at(end - 1), chunk.time_at(end - 1))
-        if chunk.direction == FROM_CLIENT:
-            self._before = last
-        elif self._timing_out and self._before is not None:
-            last = self._before
-        self.application_packet, self.application_ns = last
+    def _byte_before(self, chunk: StreamChunk, offset: int) -> Arrival | None:
+        """The last application byte of the chunk's direction before `offset`, in this chunk."""
+        if self._timing_out and chunk.direction == FROM_SERVER:
+            return self._before
+        if offset > chunk.offset:
+            return chunk.packet_at(offset - 1), chunk.time_at(offset - 1)
+        return self._last[chunk.direction]

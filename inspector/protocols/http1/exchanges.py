@@ -61,41 +61,36 @@ class Exchanges:
         self._doubtful = len(self.waiting)
 
     def next(self) -> Waiting | None:
-        """The request that the response at hand answers; None where none waits."""
-        waiting = self.waiting
-        if self._doubtful:
-            self._settle()
-        elif len(waiting) > 1:
-            self._pipelining = True
-        return waiting[0] if waiting else None
-
-    def unseen(self) -> int:
-        """The response at hand answers no request that was seen: the index of its exchange."""
+        """The request that the next response answers; None where none waits."""
         if not self.waiting:
-            self.waiting.append(Waiting(None, None))
-        oldest = self.waiting[0]
-        if oldest.index is None:
-            oldest.index = self.count
-            self.count += 1
-        return oldest.index
+            return None
+        return self.waiting[-1] if self._newest_is_meant() else self.waiting[0]
 
-    def answered(self) -> None:
-        """The response at hand is the final one to `next`."""
-        self.waiting.popleft()
-        if self._doubtful:
-            self._doubtful -= 1
+    def answer(self, final: bool) -> int:
+        """A response to `next` came, the final one or an interim one; the index of its exchange."""
+        waiting = self.waiting
+        if not self._doubtful and len(waiting) > 1:
+            self._pipelining = True
+        request = self.next() or Waiting(None, None)
+        if request.index is None:
+            request.index = self.count
+            self.count += 1
+        if self._newest_is_meant():
+            waiting.clear()
+            self._doubtful = 0
+        elif waiting:
+            waiting.popleft()
+            self._doubtful -= bool(self._doubtful and final)
+        if not final:
+            waiting.appendleft(request)
+        return request.index
 
     def tunnel_asked_for(self) -> bool:
         """Whether a CONNECT waits for its answer."""
         return any(request.fields is not None and request.fields.method == "CONNECT" for request in self.waiting)
 
-    def _settle(self) -> None:
-        """Decide which of the doubtful requests can still be answered."""
-        if self._pipelining:
-            return
-        while len(self.waiting) > 1:
-            self.waiting.popleft()
-        self._doubtful = 0
+    def _newest_is_meant(self) -> bool:
+        return self._doubtful > 0 and not self._pipelining
 
     def _wait(self, request: Waiting) -> None:
         self.waiting.append(request)

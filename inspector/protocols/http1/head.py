@@ -38,7 +38,8 @@ REMEMBERED_HEADS = 1024
 REMEMBERED_SIZE = 4096
 
 #: A method (RFC 9110 section 9.1) is a token (section 5.6.2).
-TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+TOKEN_CHARACTER = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+TOKEN = f"{TOKEN_CHARACTER}++"
 
 #: Possessive where a run of blanks could otherwise be split in many ways: a hostile line costs no more than its length.
 REQUEST_LINE = rf"({TOKEN})[ \t]++([^\n]*[^ \t\n])[ \t]++(HTTP/1\.[0-9])[ \t]*+\r?\n"
@@ -168,7 +169,7 @@ def _fields(text: str) -> dict[str, str]:
         name = sent_name.lower()
         value = sent_value.strip(_BLANK)
         if "\n" in value:
-            value = " ".join(line.strip(_BLANK) for line in value.split("\n"))
+            value = " ".join(line.strip(_BLANK) for line in value.split("\n")).strip()
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields
 

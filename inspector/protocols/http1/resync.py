@@ -9,9 +9,11 @@ there; or `HTTP/1.x SP 3DIGIT` and a space or the line's end.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from operator import itemgetter
 
 from inspector.bytestream import FROM_CLIENT
-from inspector.protocols.http1.head import REQUEST_LINE, STATUS_LINE, TOKEN
+from inspector.protocols.http1.head import REQUEST_LINE, STATUS_LINE, TOKEN, TOKEN_CHARACTER
 
 #: Longest start line that is found again, and so the most that a search holds back.
 MAX_FOUND_LINE = 8 * 1024
@@ -30,18 +32,30 @@ _UNFINISHED_LINE = (
     re.compile(rf"{TOKEN}(?:[ \t][^\n]*)?".encode()),
     re.compile(rb"H(?:T(?:T(?:P(?:/(?:1(?:\.(?:[0-9](?:[ \t]++(?:[0-9]{1,2}|[0-9]{3}(?![0-9])[^\n]*)?)?)?)?)?)?)?)?)?"),
 )
+# The group that matched is where the message starts. A body without a line end may stand right before a known method.
 _FOUND_LINE = (
-    re.compile(rf"(?:(?<=\n){TOKEN}|{_METHODS}) [!-~\x80-\xff]{{1,8000}} HTTP/1\.[0-9]\r?\n".encode("latin-1")),
-    re.compile(rb"HTTP/1\.[0-9] [0-9]{3}[ \r\n]"),
+    re.compile(
+        rf"(?:(?<=\n)(?:{TOKEN_CHARACTER}*?({_METHODS})|({TOKEN}))|({_METHODS}))".encode()
+        + rb" [!-~\x80-\xff]{1,8000} HTTP/1\.[0-9]\r?\n"
+    ),
+    re.compile(rb"(HTTP/1\.[0-9] [0-9]{3})[ \r\n]"),
 )
+
+
+_first_offset = itemgetter(0)
+
+#: How bytes came: the packet that completed them, and its time.
+Arrival = tuple[int, int]
 
 
 class Held:
     """Bytes of one direction that wait for more, from `start` on, and where they came from."""
 
-    __slots__ = ("_pieces", "_seen", "data", "start")
+    __slots__ = ("_pieces", "_seen", "before", "data", "start")
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, before: Arrival | None) -> None:
+        self.before = before
+        """How the direction's last application byte before `start` came."""
         self.start = start
         """Stream offset of the first byte."""
         self.data = bytearray()
@@ -55,13 +69,15 @@ class Held:
 
     def drop_before(self, offset: int) -> None:
         """Forget what lies before a stream offset."""
+        at = bisect_right(self._pieces, offset - 1, key=_first_offset) - 1
+        if at >= 0:
+            self.before = self._pieces[at][1:]
+        del self._pieces[: bisect_right(self._pieces, offset, key=_first_offset) - 1]
         del self.data[: offset - self.start]
         self.start = offset
         self._seen = 0
-        first = max(at for at, piece in enumerate(self._pieces) if at == 0 or piece[0] <= offset)
-        del self._pieces[:first]
 
-    def origin(self) -> tuple[int, int]:
+    def origin(self) -> Arrival:
         """Packet and time of the first byte."""
         return self._pieces[0][1:]
 
@@ -84,7 +100,7 @@ class Held:
         """
         found = _FOUND_LINE[direction].search(self.data, max(after - self.start, 0))
         if found is not None:
-            return self.start + found.start()
+            return self.start + found.start(found.lastindex or 0)
         keep = max(self.data.rfind(b"\n"), len(self.data) - MAX_FOUND_LINE, 0)
         self.drop_before(self.start + keep)
         return None
