@@ -133,6 +133,7 @@ class Inspector:
             show_secrets=options.show_secrets,
             capture_end_ns=self._capture.last_ns or connection.end_ns,
         )
+        connection.sink = connection.book = None  # they refer back to the connection: it would be garbage in a circle
         if options.select is not None and not options.select(record):
             return
         for anomaly in record.anomalies:

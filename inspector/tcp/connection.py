@@ -25,7 +25,9 @@ BELIEVED_DISTANCE = 1 << 30
 KEPT_ANOMALIES = 256
 
 _SYN, _SYN_ACK, _SEGMENT, _FIN, _RST, _PEER_SEGMENT = Input
-_ESTABLISHED, _PARTIAL = EndState.ESTABLISHED, EndState.PARTIAL
+_, _SYN_SENT, _SYN_ACK_SENT, _PARTIAL, _ESTABLISHED, _, _ = EndState
+#: By direction, then by whether there is payload.
+_PLAIN_LETTERS = (("A", "D"), ("a", "d"))
 
 
 class Side:
@@ -192,30 +194,62 @@ class Connection:
     def segment(self, direction: int, segment: Segment) -> None:
         """One segment, whatever it is."""
         side, peer = self.sides[direction], self.sides[1 - direction]
-        flags = segment.flags
         if side.probing:
             side.probing = False
             self._update_watching()
-        self._first_of_side(side, segment)
-        self._note_state(side, direction, segment)
-        if flags & RST:
-            self._reset(side, direction, segment)
+        flags = segment.flags
+        if side.base_seq is None and not flags & (SYN | RST):
+            side.base_seq = (segment.seq - 1) & MASK
+            side.next_seq = segment.seq
+        if flags & (SYN | FIN | RST):
+            self._control(side, peer, direction, segment)
         else:
-            if flags & SYN:
-                self._synchronize(side, direction, segment)
-            if flags & ACK:
-                self._acknowledge(peer, 1 - direction, segment)
-            if segment.length:
-                self._payload(side, direction, segment)
-            elif not flags & (SYN | FIN):
-                self._bare(side, direction, segment)
-            self._window(side, direction, segment)
-            if flags & FIN:
-                self._finish(side, direction, segment)
-            if flags & ACK and peer.fin_end is not None:
-                self._check_end(segment)
+            self._plain(side, peer, direction, segment)
         if self.ended:
             self.ended_ns = max(self.ended_ns, segment.time_ns)
+
+    def _plain(self, side: Side, peer: Side, direction: int, segment: Segment) -> None:
+        """A segment without SYN, FIN and RST: data, an acknowledgment, or both."""
+        acknowledges, length = segment.flags & ACK, segment.length
+        if side.state is not _ESTABLISHED:
+            self._advance(side, _SEGMENT, segment)
+        if acknowledges and (peer.state is _SYN_SENT or peer.state is _SYN_ACK_SENT):
+            peer.state = NEXT[peer.state][_PEER_SEGMENT].state
+        letter = _PLAIN_LETTERS[direction][length > 0]
+        if letter not in self.history.seen:
+            self.history.note(letter.upper(), direction)
+        if self.established_ns is None:
+            self._establish(direction, segment)
+        if acknowledges:
+            self._acknowledge(peer, 1 - direction, segment)
+        if length:
+            self._payload(side, direction, segment)
+        elif segment.seq != side.next_seq:
+            self._bare(side, direction, segment)
+        if segment.window == 0 or side.window_closed:
+            self._window(side, direction, segment)
+        if acknowledges and peer.fin_end is not None:
+            self._check_end(segment)
+
+    def _control(self, side: Side, peer: Side, direction: int, segment: Segment) -> None:
+        """A segment with SYN, FIN or RST."""
+        flags = segment.flags
+        self._note_control(side, peer, direction, segment)
+        if flags & RST:
+            self._reset(side, direction, segment)
+            return
+        if flags & SYN:
+            self._synchronize(side, direction, segment)
+        elif self.established_ns is None:
+            self._establish(direction, segment)
+        if flags & ACK:
+            self._acknowledge(peer, 1 - direction, segment)
+        if segment.length:
+            self._payload(side, direction, segment)
+        if flags & FIN:
+            self._finish(side, direction, segment)
+        if flags & ACK and peer.fin_end is not None:
+            self._check_end(segment)
 
     def acknowledged(self, from_client: int, from_server: int, packet: int, time_ns: int) -> None:
         """Acknowledgment numbers (-1: none) of rows that were not told; `packet` is the row that made them matter."""
@@ -271,12 +305,6 @@ class Connection:
 
     # ---- opening
 
-    def _first_of_side(self, side: Side, segment: Segment) -> None:
-        if side.base_seq is not None or segment.flags & (SYN | RST):
-            return
-        side.base_seq = (segment.seq - 1) & MASK
-        side.next_seq = segment.seq
-
     def _synchronize(self, side: Side, direction: int, segment: Segment) -> None:
         with_ack = segment.flags & ACK
         if side.base_seq is None:
@@ -298,8 +326,8 @@ class Connection:
                 self.last_syn_ns = segment.time_ns
             self._log("syn", direction, segment, "sent again" if self.syns > 1 else "")
 
-    def _note_state(self, side: Side, direction: int, segment: Segment) -> None:
-        """The table's answer to this segment for both ends, and its letters."""
+    def _note_control(self, side: Side, peer: Side, direction: int, segment: Segment) -> None:
+        """The table's answer to a SYN, FIN or RST for both ends, and the letters for it."""
         flags, history = segment.flags, self.history
         if flags & RST:
             happened = _RST
@@ -310,24 +338,21 @@ class Connection:
             happened = _SYN_ACK if flags & ACK else _SYN
             history.note("H" if flags & ACK else "S", direction)
         else:
-            happened = _FIN if flags & FIN else _SEGMENT
+            happened = _FIN
             if segment.length:
                 history.note("D", direction)
-            elif not flags & FIN:
-                history.note("A", direction)
         if flags & SYN and flags & (FIN | RST):
             history.note("Q", direction)
         if flags & FIN and not flags & RST:
             history.note("F", direction)
-        after, anomaly = NEXT[side.state][happened]
-        side.state = after
+        self._advance(side, happened, segment)
+        if flags & ACK and not flags & RST:
+            peer.state = NEXT[peer.state][_PEER_SEGMENT].state
+
+    def _advance(self, side: Side, happened: Input, segment: Segment) -> None:
+        side.state, anomaly = NEXT[side.state][happened]
         if anomaly is not None:
             self.note(anomaly, segment.packet, segment.time_ns)
-        if flags & ACK and not flags & RST:
-            peer = self.sides[1 - direction]
-            peer.state = NEXT[peer.state][_PEER_SEGMENT][0]
-        if self.established_ns is None and not flags & (SYN | RST):
-            self._establish(direction, segment)
 
     def _establish(self, direction: int, segment: Segment) -> None:
         """The opening is complete with the client's ACK, or with any data once a SYN or SYN-ACK was seen."""
@@ -349,7 +374,8 @@ class Connection:
 
     @staticmethod
     def _note_ack(acked: Side, ack: int) -> None:
-        if acked.acked_seq is None or distance(ack, acked.acked_seq) > 0:
+        known = acked.acked_seq
+        if known is None or (ack != known and distance(ack, known) > 0):
             acked.acked_seq = ack
 
     def _give_up_acknowledged(self, side: Side, direction: int, packet: int, time_ns: int) -> None:

@@ -6,8 +6,7 @@ Both point into the batch's buffer; they are valid while the batch is being proc
 from __future__ import annotations
 
 from bisect import bisect_right
-
-import numpy as np
+from itertools import accumulate
 
 from inspector.packets.batch import I64, PacketBatch
 
@@ -52,42 +51,59 @@ class Segment:
         return self._buffer[self._position : self._position + self.captured]
 
 
+class Rows:
+    """What runs need of a batch's segments, as lists: reading a list is five times faster than reading an array."""
+
+    __slots__ = ("buffer", "lengths", "packets", "positions", "times_ns")
+
+    def __init__(self, batch: PacketBatch, rows: I64, buffer: memoryview) -> None:
+        self.buffer = buffer
+        self.positions: list[int] = batch.payload_position[rows].tolist()
+        self.lengths: list[int] = batch.payload_length[rows].tolist()
+        self.packets: list[int] = batch.packet[rows].tolist()
+        self.times_ns: list[int] = batch.time_ns[rows].tolist()
+
+
 class Run:
-    """A StreamChunk of several segments that join up, each whole in the capture."""
+    """A StreamChunk of segments `first` to `last` of some rows, that join up, each whole in the capture."""
 
-    __slots__ = ("_batch", "_buffer", "_rows", "_starts", "direction", "length", "offset")
+    __slots__ = ("_first", "_last", "_rows", "_starts", "direction", "length", "offset")
 
-    def __init__(self, direction: int, length: int, batch: PacketBatch, rows: I64, buffer: memoryview) -> None:
+    def __init__(self, direction: int, length: int, rows: Rows, first: int, last: int) -> None:
         self.direction = direction
         self.offset = 0
         """Set by the connection that takes the run."""
         self.length = length
-        self._batch = batch
         self._rows = rows
-        self._buffer = buffer
+        self._first = first
+        self._last = last
         self._starts: list[int] | None = None
 
-    def _locate(self, offset: int) -> tuple[int, int]:
-        """The batch row that carries `offset`, and how far into its payload that is."""
+    def _locate(self, offset: int) -> int:
+        """Which of the rows carries `offset`."""
+        inside = offset - self.offset
+        lengths = self._rows.lengths
+        if inside < lengths[self._first]:
+            return self._first
+        if inside >= self.length - lengths[self._last]:
+            return self._last
         if self._starts is None:
-            ends = np.cumsum(self._batch.payload_length[self._rows])
-            self._starts = [0, *ends[:-1].tolist()]
-        relative = offset - self.offset
-        at = bisect_right(self._starts, relative) - 1
-        return int(self._rows[at]), relative - self._starts[at]
+            self._starts = list(accumulate(lengths[self._first : self._last], initial=0))
+        return self._first + bisect_right(self._starts, inside) - 1
 
     def view(self, offset: int) -> memoryview:
-        row, inside = self._locate(offset)
-        start = int(self._batch.payload_position[row])
-        return self._buffer[start + inside : start + int(self._batch.payload_length[row])]
+        at = self._locate(offset)
+        rows = self._rows
+        start, length, inside = rows.positions[at], rows.lengths[at], offset - self.offset
+        if at == self._last:
+            inside -= self.length - length
+        elif at != self._first:
+            assert self._starts is not None
+            inside -= self._starts[at - self._first]
+        return rows.buffer[start + inside : start + length]
 
     def packet_at(self, offset: int) -> int:
-        return int(self._batch.packet[self._row_at(offset)])
+        return self._rows.packets[self._locate(offset)]
 
     def time_at(self, offset: int) -> int:
-        return int(self._batch.time_ns[self._row_at(offset)])
-
-    def _row_at(self, offset: int) -> int:
-        if offset >= self.offset + self.length - 1:
-            return int(self._rows[-1])
-        return self._locate(offset)[0]
+        return self._rows.times_ns[self._locate(offset)]

@@ -19,7 +19,7 @@ from inspector.endpoints import server_by_port
 from inspector.packets.batch import I64, IcmpError, PacketBatch
 from inspector.tcp.connection import Connection
 from inspector.tcp.flow_table import CONNECTION, EMPTY, ENDED, SYN_ONLY, FlowTable, group
-from inspector.tcp.segment import ACK, FIN, RST, SYN, Run, Segment
+from inspector.tcp.segment import ACK, FIN, RST, SYN, Rows, Run, Segment
 from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.triage import Steps, triage
 
@@ -238,6 +238,7 @@ class _Walk:
         """Turn what the steps need into lists: reading a list is five times faster than reading an array."""
         batch, steps = self._batch, self._steps
         first, members, order = steps.first, steps.members, steps.order
+        self._members = Rows(batch, order[members], self._buffer)
         self._position = members[first[:-1]].tolist()
         self._last_position = members[first[1:] - 1].tolist()
         rows = order[members[first[:-1]]]
@@ -322,8 +323,7 @@ class _Walk:
         if self._first[step + 1] - first == 1:
             at = self._payload[step]
             return Piece(direction, 0, self._buffer[at : at + length], self._packet[step], self._time[step])
-        rows = self._steps.order[self._steps.members[first : self._first[step + 1]]]
-        return Run(direction, length, self._batch, rows, self._buffer)
+        return Run(direction, length, self._members, first, self._first[step + 1] - 1)
 
     def _follow(self, connection: Connection, index: int, step: int, end: int) -> int:
         """Tell each row from the last step on, while the connection asks for it; the step to go on with."""
