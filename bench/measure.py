@@ -29,6 +29,8 @@ class Run:
 
     seconds: float
     """Wall clock, from before the fork to after the exit."""
+    cpu_seconds: float
+    """Processor time, user and system: what a busy machine disturbs less."""
     peak_bytes: int
     """Resident set at its largest, mapped pages included."""
 
@@ -45,7 +47,7 @@ def run(command: Sequence[str]) -> Run:
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()
             raise RunError(f"{command[0]}: exit status {process.returncode}: {said[-1] if said else 'no message'}")
-    return Run(seconds, usage.ru_maxrss * _MAXRSS_UNIT)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MAXRSS_UNIT)
 
 
 @dataclass(slots=True)
@@ -69,6 +71,11 @@ class Measurement:
         """Shortest and longest, in seconds."""
         times = [run.seconds for run in self.runs]
         return min(times), max(times)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Median."""
+        return median(run.cpu_seconds for run in self.runs)
 
     @property
     def peak_bytes(self) -> float:

@@ -15,6 +15,7 @@ _HEADINGS = (
     "tool",
     "seconds",
     "(spread)",
+    "CPU s",
     "packets/s",
     "peak MB",
     "× faster",
@@ -22,7 +23,7 @@ _HEADINGS = (
     "required",
     "",
 )
-_LEFT = {0, 2, 9, 10}
+_LEFT = {0, 2, 10, 11}
 _MEGABYTE = 1_000_000
 
 #: Measurements of one workload, and the verdicts on them.
@@ -51,13 +52,14 @@ def as_json(groups: Sequence[Group]) -> dict[str, Any]:
 def _row(one: Measurement, reference: Measurement | None, verdicts: list[Verdict]) -> tuple[str, ...]:
     head = one.workload, f"{one.packets:,}", one.tool
     if one.failure is not None:
-        return *head, "failed", *[""] * 5, "no failure", _word(verdicts)
+        return *head, "failed", *[""] * 6, "no failure", _word(verdicts)
     low, high = one.spread
     peer = reference if one is not reference else None
     return (
         *head,
         f"{one.seconds:.3f}",
         f"({low:.3f}–{high:.3f})",
+        f"{one.cpu_seconds:.3f}",
         f"{one.packets / one.seconds:,.0f}",
         f"{one.peak_bytes / _MEGABYTE:.0f}",
         _number(times_faster(one, peer)),
@@ -70,7 +72,7 @@ def _row(one: Measurement, reference: Measurement | None, verdicts: list[Verdict
 def _lone_row(verdict: Verdict) -> tuple[str, ...]:
     measured = _number(verdict.measured, digits=3)
     seconds, peak = (measured, "") if verdict.what == "seconds" else ("", f"{measured} {verdict.what}")
-    return verdict.workload, "", verdict.tool, seconds, "", "", peak, "", "", _limit(verdict), _word([verdict])
+    return verdict.workload, "", verdict.tool, seconds, "", "", "", peak, "", "", _limit(verdict), _word([verdict])
 
 
 def _limit(verdict: Verdict) -> str:

@@ -22,12 +22,13 @@ MB = 1_000_000
 
 
 def measured(tool: str, seconds: list[float], peak_mb: int, workload: str = "short") -> Measurement:
-    return Measurement(workload, 1000, tool, [Run(each, peak_mb * MB) for each in seconds])
+    return Measurement(workload, 1000, tool, [Run(each, each / 2, peak_mb * MB) for each in seconds])
 
 
 def test_a_run_takes_time_and_memory() -> None:
     seen = run([*PYTHON, "import time; held = bytearray(150_000_000); time.sleep(0.1)"])
     assert 0.1 <= seen.seconds < 5
+    assert 0 < seen.cpu_seconds < seen.seconds
     assert 150 * MB <= seen.peak_bytes < 400 * MB
 
 
@@ -88,12 +89,12 @@ def test_table_shows_every_figure() -> None:
     groups = [(measurements, list(verdicts(measurements))), ([], [Verdict("help", "connspect", "seconds", 0.25, 0.2)])]
     heading, ours, theirs, start = (line.split() for line in table(groups, markdown=False).splitlines())
     assert heading[:3] == ["workload", "packets", "tool"]
-    assert ours[:8] == ["short", "1,000", "connspect", "0.500", "(0.400–0.600)", "2,000", "60", "8.00"]
-    assert ours[8:] == ["0.30", "≥", "4×,", "≤", "0.5", "of", "memory", "pass"]
-    assert theirs == ["short", "1,000", "tshark", "4.000", "(4.000–4.000)", "250", "200"]
+    assert ours[:8] == ["short", "1,000", "connspect", "0.500", "(0.400–0.600)", "0.250", "2,000", "60"]
+    assert ours[8:] == ["8.00", "0.30", "≥", "4×,", "≤", "0.5", "of", "memory", "pass"]
+    assert theirs == ["short", "1,000", "tshark", "4.000", "(4.000–4.000)", "2.000", "250", "200"]
     assert start == ["help", "connspect", "0.250", "≤", "0.2", "s", "MISS"]
     lines = table(groups, markdown=True).splitlines()
-    assert {line.count("|") for line in lines} == {12}
+    assert {line.count("|") for line in lines} == {13}
     assert set(lines[1]) == set("|-: ")
     assert json.loads(json.dumps(as_json(groups)))["verdicts"][2]["held"] is False
 

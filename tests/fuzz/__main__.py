@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from tests.fuzz.inputs import Input
-from tests.fuzz.runner import Outcome, Settings, fuzz
+from tests.fuzz.runner import KEPT, Outcome, Settings, fuzz
 from tests.fuzz.shrink import shrink
 from tests.fuzz.target import examine
 from tests.fuzz.worker import failure_of
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, metavar="I", help="begin with input I of the seed")
     parser.add_argument("--corpus", type=Path, nargs="*", default=[], metavar="DIR", help="more captures to start from")
-    parser.add_argument("--failures", type=Path, default=Path("fuzz-failures"), metavar="DIR")
+    parser.add_argument("--failures", type=Path, default=KEPT, metavar="DIR")
     parser.add_argument("--replay", type=Path, metavar="FILE")
     parser.add_argument("--shrink", action="store_true", help="with --replay: make FILE smaller")
     options = parser.parse_args(arguments)

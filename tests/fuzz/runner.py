@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+#: Where inputs that fail are kept.
+KEPT = Path("build") / "fuzz"
+
 _REPOSITORY = Path(__file__).parents[2]
 _STARTING_SECONDS = 60
 _ENDING_SECONDS = 1
@@ -32,8 +35,7 @@ class Settings:
     last: int = 1 << 62
     """Inputs [first, last)."""
     corpus: Sequence[Path] = ()
-    failures: Path = Path("fuzz-failures")
-    """Where inputs that fail are kept."""
+    failures: Path = KEPT
     input_seconds: float = 20.0
     """An input that takes longer is a hang."""
     slow_seconds: float = 2.0
