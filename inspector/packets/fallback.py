@@ -174,7 +174,8 @@ class _Scapy:
         self._fronts = {
             ETHERTYPE: lambda number: Ether(type=number),
             PROTOCOL: lambda number: inet.IP(proto=number),
-            UDP_PORT: lambda number: inet.UDP(dport=number),
+            # Both ports, for the default of the other one is that of DNS.
+            UDP_PORT: lambda number: inet.UDP(sport=number, dport=number),
         }
 
     def peel(self, what: int, data: bytes, missing: int, network: int) -> Peeled | Fate:

@@ -46,7 +46,8 @@ class Reassembly:
 
     def __init__(self) -> None:
         self._datagrams: dict[Key, _Datagram] = {}
-        self._size = 0
+        self.held = 0
+        """Bytes of fragments held."""
 
     def add(
         self, key: Key, offset: int, payload: bytes, time_ns: int, *, is_last: bool, header: bytes
@@ -74,7 +75,7 @@ class Reassembly:
             return datagram.header, whole
         if len(datagram.pieces) > MAX_FRAGMENTS:
             self._drop(key)
-        while len(self._datagrams) > MAX_DATAGRAMS or self._size > MAX_BYTES:
+        while len(self._datagrams) > MAX_DATAGRAMS or self.held > MAX_BYTES:
             self._drop(next(iter(self._datagrams)))
         return None
 
@@ -83,10 +84,10 @@ class Reassembly:
         datagram.pieces[offset] = held + payload[len(held) :]
         grown = len(datagram.pieces[offset]) - len(held)
         datagram.size += grown
-        self._size += grown
+        self.held += grown
 
     def _drop(self, key: Key) -> None:
-        self._size -= self._datagrams.pop(key).size
+        self.held -= self._datagrams.pop(key).size
 
 
 def _join(datagram: _Datagram) -> bytes | None:
