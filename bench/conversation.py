@@ -74,7 +74,8 @@ class _Client(Application):
         if self._conversation.script.pipelined:
             self._endpoint.write(b"".join(self._conversation.questions))
             self._asked = len(self._conversation.questions)
-        self._go_on()
+        else:
+            self._go_on()
 
     def received(self, total: int) -> None:
         if total == self._answered_at[self._asked - 1]:

@@ -122,6 +122,8 @@ class Endpoint:
         self._transmit(0, 0, SYN)
 
     def write(self, data: bytes) -> None:
+        """Send these bytes; not after `close`."""
+        assert not self._fin_wanted
         self._buffer += data
         self._push()
 

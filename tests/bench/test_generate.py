@@ -147,6 +147,20 @@ def test_mixed_has_every_kind(tmp_path: FilePath) -> None:
     assert any(exchange["response"] is None for exchange in exchanges)
 
 
+def test_pipelined_requests_are_all_answered_before_the_close(tmp_path: FilePath) -> None:
+    out, truth = made("mixed", tmp_path)
+    connection = next(c for c in truth["connections"] if len(c["exchanges"]) == 5 and ":" not in c["client"]["ip"])
+    assert {exchange["request"]["target"] for exchange in connection["exchanges"]} == {f"/pipe/{n}" for n in range(5)}
+    client = connection["client"]["ip"], connection["client"]["port"]
+    segments = [decode(frame) for _, frame in read(out) if frame[12:14] == b"\x08\0"]
+    asked = next(segment.payload for segment in segments if segment.source == client and segment.payload)
+    assert asked.count(b"GET /pipe/") == 5
+    answers = [segment for segment in segments if segment.destination == client and segment.payload]
+    assert b"".join(segment.payload for segment in answers).count(b"HTTP/1.1 200 OK") == 5
+    fin = next(place for place, each in enumerate(segments) if each.source == client and each.flags & FIN)
+    assert all(segments.index(answer) < fin for answer in answers)
+
+
 def test_idle_is_idle(tmp_path: FilePath) -> None:
     """Every fourth closes after 15 s by the client; half of the server's FINs come after 75 s and stay alone."""
     out, truth = made("idle", tmp_path)
