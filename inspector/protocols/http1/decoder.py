@@ -11,6 +11,7 @@ When the connection turns to another protocol, `_switch` is the one place that k
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 
 from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, StreamChunk
@@ -28,7 +29,7 @@ from inspector.protocols.http1.chunked import ChunkedBody, Part
 from inspector.protocols.http1.exchanges import Exchanges
 from inspector.protocols.http1.framing import Body
 from inspector.protocols.http1.head import ResponseHead, parse_request, parse_response
-from inspector.protocols.http1.resync import Arrival, Held, head_end, is_final
+from inspector.protocols.http1.resync import Arrival, Held, head_end
 
 #: Largest header section; real servers stop at 8 to 128 KiB.
 MAX_HEAD = 256 * 1024
@@ -164,11 +165,14 @@ class Http1Decoder:
         elif state is _CHUNKED:
             self._gap_in_chunks(side, offset, length)
         elif state is _HEAD:
-            self._gap_in_head(side, offset)
+            if side.held is None:
+                self._lose_message(side, offset)
+            else:
+                self._lose_head(side, side.held)
         elif state is _SEARCH:
             side.held = None
             if direction == FROM_SERVER:
-                self._exchanges.lost_response(False)
+                self._exchanges.lost_response()
 
     def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
         side = self._sides[direction]
@@ -208,7 +212,8 @@ class Http1Decoder:
                 return held.start + length
             if length < 0 and held.may_be_message(side.direction):
                 if len(held.data) == MAX_HEAD:
-                    self._reject(side, held, "header_too_long")
+                    self._emit(Anomaly(*held.origin(), "header_too_long"))
+                    self._lose_head(side, held)
                 break
             self._reject(side, held, "mid_message" if side.fresh else "not_http")
             side.held = held
@@ -258,25 +263,23 @@ class Http1Decoder:
             return False
         stop = start + len(head)
         packet, time_ns = chunk.packet_at(stop - 1), chunk.time_at(stop - 1)
-        status = parsed.status
-        final = status >= 200 or status == 101
-        exchange = self._exchanges.answer(final)
+        exchange = self._exchanges.answer(parsed.final)
         if exchange == 0 and parsed.fields.version == "HTTP/1.0":
             self.protocol = "http/1.0"
-        if asked is None and status == 408:
+        if asked is None and parsed.status == 408:
             self._before = side.held.before if side.held is not None else self._byte_before(chunk, start)
             self._timing_out = True
         else:
             self._timing_out = False
-        if not final:
+        if not parsed.final:
             side.fresh = False
-            self._emit(InterimReceived(packet, time_ns, exchange, None, status))
+            self._emit(InterimReceived(packet, time_ns, exchange, None, parsed.status))
             return True
         self._emit(ResponseReceived(packet, time_ns, exchange, None, asked is None, *first, parsed.fields))
         if parsed.anomaly is not None:
             self._emit(Anomaly(packet, time_ns, parsed.anomaly))
         self._start_body(side, exchange, parsed.body, parsed.fields.content_length, stop, packet, time_ns)
-        if status == 101 or parsed.body is Body.TUNNEL:
+        if parsed.switches:
             self._switch(exchange, asked, parsed, packet, time_ns)
         return True
 
@@ -388,7 +391,7 @@ class Http1Decoder:
         side.seen, side.packet, side.time_ns = stop, packet, time_ns
         self._end_message(side, True)
         if end > stop:
-            self._lose_message(side, stop, False)
+            self._lose_message(side, stop)
 
     def _gap_in_chunks(self, side: _Side, offset: int, length: int) -> None:
         chunks = side.chunks
@@ -399,25 +402,56 @@ class Http1Decoder:
             self._end_message(side, False)
             self._lose_sight(side, offset + counted)
 
-    def _gap_in_head(self, side: _Side, offset: int) -> None:
-        held = side.held
-        if held is None:
-            self._lose_message(side, offset, False)
-        else:
-            self._lose_message(side, held.start, is_final(side.direction, held.data))
+    def _lose_head(self, side: _Side, held: Held) -> None:
+        """The header section that `held` starts with never gets complete: what is there must do."""
+        end = held.start + len(held.data)
+        taken = self._cut_request(held) if side.direction == FROM_CLIENT else self._cut_response(held)
+        if not taken:
+            self._lose_message(side, held.start)
+        elif side.state is _HEAD:
+            self._lose_sight(side, end)
 
-    def _lose_message(self, side: _Side, offset: int, begun: bool) -> None:
-        """A message began at `offset`, and lies in a hole; `begun`: it is known to be a final response."""
+    def _cut_request(self, held: Held) -> bool:
+        parsed = parse_request(held.cut_head())
+        if parsed is None:
+            return False
+        fields = replace(parsed.fields, persistent=None)
+        arrival, end = held.newest(), held.start + len(held.data)
+        exchange = self._exchanges.ask(fields)
+        self._emit(RequestReceived(*arrival, exchange, None, held.start, held.origin()[0], fields))
+        self._emit(MessageEnded(*arrival, exchange, None, FROM_CLIENT, end, 0, False))
+        return True
+
+    def _cut_response(self, held: Held) -> bool:
+        request = self._exchanges.next()
+        asked = None if request is None else request.fields
+        parsed = parse_response(held.cut_head(), None if asked is None else asked.method)
+        if parsed is None:
+            return False
+        arrival, end = held.newest(), held.start + len(held.data)
+        exchange = self._exchanges.answer(parsed.final)
+        if not parsed.final:
+            self._emit(InterimReceived(*arrival, exchange, None, parsed.status))
+            return True
+        fields = replace(parsed.fields, persistent=None)
+        self._emit(ResponseReceived(*arrival, exchange, None, asked is None, *held.origin(), fields))
+        self._emit(MessageEnded(*arrival, exchange, None, FROM_SERVER, end, 0, False))
+        if parsed.switches:
+            self._switch(exchange, asked, parsed, *arrival)
+        return True
+
+    def _lose_message(self, side: _Side, offset: int) -> None:
+        """A message began at `offset`, and nothing is known of it."""
         if side.direction == FROM_CLIENT:
             self._exchanges.lost_request()
-        self._lose_sight(side, offset, begun)
+        self._lose_sight(side, offset)
 
-    def _lose_sight(self, side: _Side, offset: int, begun: bool = False) -> None:
+    def _lose_sight(self, side: _Side, offset: int) -> None:
         """From `offset` on nobody knows what the bytes are: search for the next start line."""
         if side.after is _OPAQUE:
             return
         if side.direction == FROM_SERVER:
-            self._exchanges.lost_response(begun)
+            self._exchanges.lost_response()
         side.state = _SEARCH
         side.held = None
         side.lost_from = side.search_from = offset
@@ -428,7 +462,7 @@ class Http1Decoder:
         tunnel = side.direction == FROM_CLIENT and self._exchanges.tunnel_asked_for()
         if not tunnel:
             self._emit(Anomaly(*held.origin(), code))
-        self._lose_sight(side, held.start, is_final(side.direction, held.data))
+        self._lose_sight(side, held.start)
         side.search_from += 1
         side.quiet = tunnel or code == "mid_message"
 

@@ -54,10 +54,8 @@ class Exchanges:
         self._wait(Waiting(None, None))
         self._doubtful = len(self.waiting)
 
-    def lost_response(self, begun: bool) -> None:
-        """Bytes were lost in which responses may have been; `begun`: the oldest request's was, for certain."""
-        if begun and self.waiting:
-            self.waiting.popleft()
+    def lost_response(self) -> None:
+        """Bytes were lost in which responses may have been."""
         self._doubtful = len(self.waiting)
 
     def next(self) -> Waiting | None:

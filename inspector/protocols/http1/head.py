@@ -75,6 +75,10 @@ class ResponseHead:
 
     fields: ResponseFields
     status: int
+    final: bool
+    """Not 1xx, but 101 (RFC 9110 section 15.2)."""
+    switches: bool
+    """What follows is another protocol: 101, or a CONNECT that was accepted."""
     body: Body
     upgrade: str | None
     """The first protocol that Upgrade names, in lower case."""
@@ -155,7 +159,9 @@ def _parse_response(head: bytes, method: str | None) -> ResponseHead | None:
         body is not Body.UNTIL_CLOSE and _persistent(version, connection),
     )
     protocol = None if upgrade is None else upgrade.partition(",")[0].strip().lower() or None
-    return ResponseHead(kept, status, body, protocol, _framing_anomaly(body, coding, length))
+    final = status >= 200 or status == 101
+    switches = status == 101 or body is Body.TUNNEL
+    return ResponseHead(kept, status, final, switches, body, protocol, _framing_anomaly(body, coding, length))
 
 
 _remembered_request = lru_cache(maxsize=REMEMBERED_HEADS)(_parse_request)

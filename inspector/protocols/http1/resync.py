@@ -12,7 +12,6 @@ import re
 from bisect import bisect_right
 from operator import itemgetter
 
-from inspector.bytestream import FROM_CLIENT
 from inspector.protocols.http1.head import REQUEST_LINE, STATUS_LINE, TOKEN, TOKEN_CHARACTER
 
 #: Longest start line that is found again, and so the most that a search holds back.
@@ -81,6 +80,15 @@ class Held:
         """Packet and time of the first byte."""
         return self._pieces[0][1:]
 
+    def newest(self) -> Arrival:
+        """How the last bytes came."""
+        return self._pieces[-1][1:]
+
+    def cut_head(self) -> bytes:
+        """The lines that are complete, or all of an unfinished start line, ended as a header section ends."""
+        lines = bytes(self.data[: self.data.rfind(b"\n") + 1])
+        return (lines or bytes(self.data) + b"\r\n") + b"\r\n"
+
     def head_end(self) -> int:
         """Bytes up to the end of the header section that starts here; -1: not complete."""
         end = head_end(self.data, self._seen)
@@ -116,8 +124,3 @@ def head_end(data: bytes | bytearray, start: int = 0) -> int:
     if bare >= 0:
         return bare + 2
     return end + 3 if end >= 0 else -1
-
-
-def is_final(direction: int, data: bytes | bytearray) -> bool:
-    """Whether the beginning of a message is known to be a final response's."""
-    return direction != FROM_CLIENT and re.match(rb"HTTP/1\.[0-9][ \t]+[2-9][0-9]{2}", data) is not None

@@ -339,11 +339,60 @@ class TestLoss:
             "4: #1 < end, 5 bytes",
         ]
 
-    def test_a_response_whose_head_has_a_hole_is_not_taken_for_the_next_one(self) -> None:
-        lines = told(get("/1"), server(OK[:20]), server_lost(19), server(b"lo"), get("/2"), server(OK))
-        assert lines[-2:] == ["6: #1 < 200", "6: #1 < end, 5 bytes"]
-        lines = told(get("/1"), server(OK[:20]), server_lost(19), server(b"lo" + OK))
-        assert lines[-2:] == ["4: #1 < 200 unsolicited", "4: #1 < end, 5 bytes"]
+    def test_of_a_head_with_a_hole_the_lines_before_it_are_reported(self) -> None:
+        conversation = played(
+            client(b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: cl"),
+            client_lost(9),
+            server(b"HTTP/1.1 200 OK\r\nServer: s\r\nContent-Len"),
+            server_lost(30),
+            server(b"lo"),
+            get("/2"),
+            server(OK),
+        )
+        assert conversation.lines() == [
+            "1: #0 > GET /1",
+            "1: #0 > cut short, 0 bytes",
+            "3: #0 < 200",
+            "3: #0 < cut short, 0 bytes",
+            "6: ! resynchronised (9 bytes skipped)",
+            "6: #1 > GET /2",
+            "6: #1 > end, 0 bytes",
+            "7: ! resynchronised (32 bytes skipped)",
+            "7: #1 < 200",
+            "7: #1 < end, 5 bytes",
+        ]
+        request, _, response = conversation.events[:3]
+        assert isinstance(request, RequestReceived)
+        assert (request.fields.authority, request.fields.connection, request.fields.persistent) == ("a", None, None)
+        assert isinstance(response, ResponseReceived)
+        assert (response.fields.server, response.fields.content_length, response.fields.persistent) == ("s", None, None)
+
+    def test_a_hole_in_a_start_line(self) -> None:
+        start = (get("/1"), server(b"HTTP/1.1 200"))
+        assert told(*start, server_lost(9), server(OK))[2:] == [
+            "2: #0 < 200",
+            "2: #0 < cut short, 0 bytes",
+            "4: ! resynchronised (9 bytes skipped)",
+            "4: #1 < 200 unsolicited",
+            "4: #1 < end, 5 bytes",
+        ]
+        assert told(get("/1"), server(b"HTTP/1.1 1"), server_lost(40), server(OK))[-2:] == [
+            "4: #0 < 200",
+            "4: #0 < end, 5 bytes",
+        ]
+        assert told(client(b"GET /1 HT"), client_lost(40)) == []
+
+    def test_a_hole_in_an_interim_or_switching_head(self) -> None:
+        lines = told(get("/1"), server(b"HTTP/1.1 100 Continue\r\n"), server_lost(2), server(OK))
+        assert lines[2:] == [
+            "2: #0 < 100 interim",
+            "4: ! resynchronised (2 bytes skipped)",
+            "4: #0 < 200",
+            "4: #0 < end, 5 bytes",
+        ]
+        head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX"
+        lines = told(get("/1"), server(head), server_lost(20), server(OK), get("/2"))
+        assert lines[2:] == ["2: #0 < 101", "2: #0 < cut short, 0 bytes", "2: #0 = websocket"]
 
     def test_the_answer_to_a_lost_request_has_an_exchange_of_its_own(self) -> None:
         lines = told(get("/1"), server(OK), client_lost(40), server(OK), get("/3"), server(OK))
@@ -420,8 +469,12 @@ class TestGarbage:
         count = MAX_HEAD // len(fields) + 1
         lines = told(client(start), *[client(fields)] * count, client(GET))
         assert lines[0] == "1: ! header_too_long"
-        assert lines[1].endswith(f"! resynchronised ({len(start) + count * len(fields)} bytes skipped)")
-        assert lines[2].endswith("#0 > GET /")
+        assert [line.split(": ", 1)[1] for line in lines[1:4]] == [
+            "#0 > GET /",
+            "#0 > cut short, 0 bytes",
+            f"! resynchronised ({len(start) + count * len(fields) - MAX_HEAD} bytes skipped)",
+        ]
+        assert lines[4].endswith("#1 > GET /")
 
     def test_a_long_head_that_ends_in_time(self) -> None:
         head = b"GET / HTTP/1.1\r\nCookie: " + b"y" * (MAX_HEAD - 100) + b"\r\n\r\n"

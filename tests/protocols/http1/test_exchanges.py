@@ -28,7 +28,7 @@ def test_in_order() -> None:
 def test_after_a_hole_the_newest_request_of_a_client_that_does_not_pipeline_is_answered() -> None:
     exchanges = Exchanges()
     ask(exchanges)
-    exchanges.lost_response(False)
+    exchanges.lost_response()
     ask(exchanges)
     assert answer(exchanges) == (1, True)
     ask(exchanges)
@@ -42,15 +42,6 @@ def test_a_request_nobody_saw_has_a_place_in_the_queue_of_a_client_that_pipeline
     exchanges.lost_request()
     ask(exchanges)
     assert [answer(exchanges), answer(exchanges)] == [(3, False), (2, True)]
-
-
-def test_a_response_that_had_begun_is_the_oldest_request_s() -> None:
-    exchanges = Exchanges()
-    ask(exchanges, 2)
-    assert answer(exchanges) == (0, True)
-    ask(exchanges)
-    exchanges.lost_response(True)
-    assert answer(exchanges) == (2, True)
 
 
 def test_waiting_requests_are_bounded() -> None:
