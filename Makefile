@@ -36,7 +36,7 @@ test-live: $(VENV)/installed-dev
 # tests/packets compares columns with Scapy on these captures, too.
 conformance: $(VENV)/installed-dev
 	@if [ -d "$(CONFORMANCE)" ]; then \
-		$(bin)/python "$(CONFORMANCE)/compare.py" --command "$(CURDIR)/$(bin)/connspect" \
+		$(bin)/python "$(CONFORMANCE)/compare.py" --command "'$(abspath $(bin))/connspect'" \
 			--group tcp --group http1 --known tests/conformance.toml && \
 		CONNSPECT_CONFORMANCE="$(abspath $(CONFORMANCE))" $(bin)/python -m pytest tests/packets tests/sources; \
 	else \
