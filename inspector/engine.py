@@ -148,14 +148,13 @@ class Inspector:
 
     def _note_late(self) -> None:
         """Segments of connections that are over: an anomaly of theirs, once, and in the totals."""
-        for late in self._tracker.late:
+        for late in self._tracker.take_late():
             record = self._connections.get(late.connection)
             if record is None or all(anomaly.code != "after_close" for anomaly in record.anomalies):
                 anomaly = after_close(late.packet)
                 self._anomalies[anomaly.code] = self._anomalies.get(anomaly.code, 0) + 1
                 if record is not None:
                     record.anomalies.append(anomaly)
-        self._tracker.late.clear()
 
     def _hand_on_events(self) -> None:
         if not self.options.events:

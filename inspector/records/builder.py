@@ -21,7 +21,7 @@ from inspector.records.connection import (
 from inspector.records.exchanges import Close, ExchangeBook
 from inspector.records.redact import redacted
 from inspector.tcp.connection import Connection as TcpConnection
-from inspector.tcp.connection import Side
+from inspector.tcp.side import Side
 from inspector.tcp.states import conn_state
 
 #: A reply that comes this many times sooner than the other side's tells at which end the capture stood.
@@ -113,12 +113,6 @@ def _handshake(tcp: TcpConnection) -> int | None:
     return max(0, tcp.established_ns - tcp.last_syn_ns)
 
 
-def _usual_ttl(side: Side) -> int | None:
-    if len(side.ttls) == 1:
-        return next(iter(side.ttls))
-    return max(side.ttls, key=lambda ttl: (side.ttls[ttl], ttl), default=None)
-
-
 def _traffic(side: Side) -> Traffic:
     return Traffic(
         side.packets,
@@ -129,14 +123,14 @@ def _traffic(side: Side) -> Traffic:
         side.out_of_order,
         side.zero_windows,
         side.keepalives,
-        Ttl(_usual_ttl(side), side.rst_ttl),
+        Ttl(side.usual_ttl(), side.rst_ttl),
         side.fin_acknowledged(),
     )
 
 
 def _vantage(tcp: TcpConnection) -> str | None:
     """Where the capture stood: at the end whose packets crossed no router, else at the one that answers much sooner."""
-    hops = [_hops(_usual_ttl(side)) for side in tcp.sides]
+    hops = [_hops(side.usual_ttl()) for side in tcp.sides]
     client, server = hops
     if client is not None and server is not None and (client or server):
         if client and server:

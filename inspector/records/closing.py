@@ -11,8 +11,8 @@ from inspector.bytestream import FROM_SERVER
 from inspector.records.connection import Announced, Closed, Side
 from inspector.records.exchanges import Sign
 from inspector.tcp.connection import Connection
-from inspector.tcp.connection import Side as TcpSide
 from inspector.tcp.sequence import distance
+from inspector.tcp.side import Side as TcpSide
 
 SIDES: tuple[Side, Side] = ("client", "server")
 

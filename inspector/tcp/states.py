@@ -140,37 +140,31 @@ class History:
     ^ the direction was turned round.
     """
 
-    __slots__ = ("_counts", "letters", "seen")
-
-    ONCE = "SHADFRIQ"
-    COUNTED = "TWG"
+    __slots__ = ("_counts", "letters")
 
     def __init__(self) -> None:
         self.letters = ""
-        self.seen: set[str] = set()
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, int] | None = None
+        """How often T, W and G came, by letter; None before the first."""
 
     def note(self, letter: str, from_server: int) -> None:
         """`letter` (upper case) happened, from the client (0) or the server (1)."""
         if from_server:
             letter = letter.lower()
-        if letter in self.seen:
-            if letter in "TWGtwg":
-                self._count(letter)
-            return
-        self.seen.add(letter)
-        self.letters += letter
         if letter in "TWGtwg":
-            self._counts[letter] = 1
+            self._count(letter)
+        elif letter not in self.letters:
+            self.letters += letter
 
     def _count(self, letter: str) -> None:
-        count = self._counts[letter] + 1
-        self._counts[letter] = count
+        if self._counts is None:
+            self._counts = {}
+        count = self._counts[letter] = self._counts.get(letter, 0) + 1
         if str(count) == "1" + "0" * (len(str(count)) - 1):
             self.letters += letter
 
     def turn(self) -> None:
         """Client and server were mistaken for each other so far."""
         self.letters = "^" + self.letters.swapcase()
-        self.seen = {letter.swapcase() for letter in self.seen}
-        self._counts = {letter.swapcase(): count for letter, count in self._counts.items()}
+        if self._counts is not None:
+            self._counts = {letter.swapcase(): count for letter, count in self._counts.items()}

@@ -1,0 +1,123 @@
+"""The connections of a capture by 4-tuple: begun, found again, retired, numbered.
+
+A slot of the flow table holds SYNs alone (a row, no object), a live connection, or the memory of one that has ended:
+its number and where its sequence numbers began, which tells a late segment from a new connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from inspector.bytestream import FROM_CLIENT, StreamSink
+from inspector.packets.batch import I64, U64
+from inspector.tcp.connection import Connection
+from inspector.tcp.flow_table import CONNECTION, ENDED, FlowTable
+
+
+class Late(NamedTuple):
+    """A segment of a connection that has retired."""
+
+    connection: int
+    packet: int
+    time_ns: int
+
+
+class Registry:
+    """Who is who."""
+
+    def __init__(
+        self,
+        make_sink: Callable[[Connection], StreamSink],
+        on_new: Callable[[Connection], None] | None,
+    ) -> None:
+        self._make_sink = make_sink
+        self.on_new = on_new
+        """Told of every connection when it begins; then none stays a row, not even of SYNs alone."""
+        self.table = FlowTable()
+        self.live: list[Connection | None] = []
+        """By slot."""
+        self.closing: deque[Connection] = deque()
+        """Connections that have ended, in the order of their ends, until they retire."""
+        self.retired: list[Connection] = []
+        """Connections whose story is over, in that order; whoever reads it empties it."""
+        self.late: list[Late] = []
+        """Segments behind the end of connections that have retired; whoever reads it empties it."""
+        self.fresh: list[Connection] = []
+        """Connections without a number yet."""
+        self.fresh_slots: list[I64] = []
+        """Slots of SYNs alone without a number yet."""
+        self.connections = 0
+        """How many have a number."""
+
+    def slots(self, tuples: tuple[U64, ...]) -> I64:
+        """The slot of each of several distinct tuples (FlowTable.slots)."""
+        slots = self.table.slots(tuples)
+        self.live.extend([None] * (self.table.count - len(self.live)))
+        return slots
+
+    def new(self, slot: int, client_end: int, role_from: str, packet: int, time_ns: int) -> Connection:
+        high_0, low_0, high_1, low_1, ports = (int(word[slot]) for word in self.table.words)
+        ends = ((high_0, low_0, ports >> 16), (high_1, low_1, ports & 0xFFFF))
+        connection = Connection(ends, client_end, role_from, packet, time_ns, self._make_sink)
+        connection.slot = slot
+        return connection
+
+    def install(self, connection: Connection) -> None:
+        self.live[connection.slot] = connection
+        self.table.state[connection.slot] = CONNECTION
+        self.table.watched[connection.slot] = False
+        if connection.id < 0:
+            self.fresh.append(connection)
+        if self.on_new is not None:
+            self.on_new(connection)
+
+    def from_syns(self, slot: int) -> Connection:
+        """The connection that a slot of SYNs alone stands for."""
+        table = self.table
+        end = 0 if table.base_known[slot] == 1 else 1
+        connection = self.new(slot, end, "syn", int(table.syn_packet[slot]), int(table.syn_ns[slot]))
+        connection.id = int(table.connection_id[slot])
+        isn = int((table.base_1 if end else table.base_0)[slot])
+        connection.syns_alone(isn, int(table.syn_count[slot]), int(table.last_packet[slot]), int(table.last_ns[slot]))
+        side = connection.sides[FROM_CLIENT]
+        side.add_ttl(int(table.syn_ttl[slot]), side.packets)
+        side.network = int(table.syn_network[slot])
+        return connection
+
+    def retire(self, connection: Connection) -> None:
+        """The connection's story is over: its slot remembers only its number and where its sequence numbers began."""
+        connection.finish()
+        connection.retired = True
+        self.retired.append(connection)
+        slot, table = connection.slot, self.table
+        if self.live[slot] is not connection:
+            return
+        self.live[slot] = None
+        table.state[slot] = ENDED
+        table.watched[slot] = False
+        table.connection_id[slot] = connection.id
+        known = 0
+        for end in (0, 1):
+            base = connection.sides[end ^ connection.client_end].base_seq
+            if base is not None:
+                (table.base_1 if end else table.base_0)[slot] = base
+                known |= 1 << end
+        table.base_known[slot] = known
+
+    def number(self) -> None:
+        """Give the batch's new connections their numbers, by first packet."""
+        slots = np.concatenate([*self.fresh_slots, np.zeros(0, np.int64)])
+        firsts = np.concatenate([self.table.syn_packet[slots], [c.first_packet for c in self.fresh]]).astype(np.int64)
+        numbers = np.empty(len(firsts), np.int64)
+        numbers[np.argsort(firsts, kind="stable")] = np.arange(self.connections, self.connections + len(firsts))
+        self.connections += len(firsts)
+        self.table.connection_id[slots] = numbers[: len(slots)]
+        for connection, number in zip(self.fresh, numbers[len(slots) :].tolist(), strict=True):
+            connection.id = number
+            if self.live[connection.slot] is None and self.table.state[connection.slot] == ENDED:
+                self.table.connection_id[connection.slot] = number
+        self.fresh, self.fresh_slots = [], []
