@@ -182,6 +182,7 @@ def test_what_is_no_status_line(line: bytes) -> None:
         (b"1.0", b"keep-alive", True),
         (b"1.0", b"TE, Keep-ALIVE", True),
         (b"1.0", b"keep-alive, close", False),
+        (b"1.0", b"TE", False),
     ],
 )
 def test_persistence(version: bytes, connection: bytes | None, persistent: bool) -> None:
