@@ -28,6 +28,9 @@ _NO_SEGMENTS = {
     ("tests__drop-protocol-change__input.pcap", 7): "data offset 2: a header of 8 bytes, which no host accepts",
 }
 
+#: Captures in which Scapy finds no TCP where we do: end of the path -> why.
+_UNKNOWN_TO_SCAPY = {"tests__filter__AH-IPcomp-IPv4.pcap": "it stops at the authentication header"}
+
 #: Source, destination, ports, seq, ack, flags, payload length.
 Row = tuple[str, str, int, int, int, int, int, int]
 
@@ -38,7 +41,7 @@ _FIELDS = (
 
 
 def _captures(root: Path) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if path.suffix in _SUFFIXES)
+    return sorted(path for path in root.rglob("*") if _SUFFIXES & set(path.suffixes))
 
 
 def _others() -> list[object]:
@@ -53,8 +56,8 @@ def _all() -> list[object]:
 
 @pytest.mark.parametrize("path", _all())
 def test_columns_equal_scapys_dissection(path: Path) -> None:
-    """Every segment that was whole in one packet, field by field; what was cut as far as it goes."""
-    decoder, compared = PacketDecoder(), 0
+    """Every segment, field by field; a payload that was cut as far as it goes."""
+    decoder, unknown = PacketDecoder(), []
     for raw in open_capture([str(path)]):
         batch = decoder.decode(raw)
         assert len(raw) == len(batch) + sum(batch.skipped.values())
@@ -63,10 +66,11 @@ def test_columns_equal_scapys_dissection(path: Path) -> None:
             at, captured = int(raw.position[row]), int(raw.captured[row])
             link_type = raw.interfaces[int(raw.interface[row])].link_type
             theirs = segment_of(segment.packet, raw.data[at : at + captured].tobytes(), link_type, 0)
-            if theirs is not None:
+            if theirs is None:
+                unknown.append(segment.packet)
+            else:
                 assert _comparable(segment) == _comparable(theirs, len(segment.payload))
-                compared += 1
-    assert compared >= 0
+    assert unknown == [] or path.name.split("+")[-1] in _UNKNOWN_TO_SCAPY
 
 
 def _comparable(segment: Segment, captured: int | None = None) -> Segment:

@@ -12,6 +12,7 @@ from inspector.packets.rows import MIN_BUFFER
 from inspector.sources.memory import Packet
 from tests.packets import strategies
 from tests.packets.decoding import SPACING_NS, decode
+from tests.packets.packets import ipv4, tcp
 from tests.packets.scapy_view import segment_of
 
 
@@ -55,3 +56,10 @@ def test_a_last_header_at_the_end_of_the_buffer_is_read_whole() -> None:
     decoded = decode([filler, ack], 101)
     assert [(s.packet, s.seq, s.ack, s.checksum, s.payload_length) for s in decoded.segments] == [(2, 10, 11, 0xAA, 0)]
     assert decoded.skipped == {"not_tcp": 1}
+
+
+def test_a_header_cut_by_the_end_of_the_buffer_reads_as_far_as_it_goes() -> None:
+    packet = ipv4(tcp(b"GET", checksum=0xBEEF))
+    decoded = decode([Packet(0, bytes(MIN_BUFFER)), Packet(1, packet[:37], len(packet))], 101)
+    assert [(s.packet, s.src_port, s.seq, s.window, s.checksum) for s in decoded.segments] == [(2, 40000, 1000, 500, 0)]
+    assert decoded.skipped == {"malformed": 1}

@@ -101,10 +101,12 @@ def test_a_third_sighting_is_a_copy_too() -> None:
     assert _kept([FIRST, FIRST, replace(FIRST, interface=1)]) == [1]
 
 
+@pytest.mark.parametrize("batch_rows", [1, 5, 33, 4096])
 @pytest.mark.parametrize(("between", "kept"), [(WINDOW_PACKETS - 1, False), (WINDOW_PACKETS, True)])
-def test_the_window_is_so_many_tcp_packets(between: int, kept: bool) -> None:
-    others = [Sighting(seq=2000 + i, ip_id=100 + i) for i in range(between)]
-    assert (between + 2 in _kept([FIRST, *others, FIRST])) is kept
+def test_the_window_is_so_many_tcp_packets(between: int, kept: bool, batch_rows: int) -> None:
+    before, others = ([Sighting(seq=seq + i, ip_id=seq + i) for i in range(between)] for seq in (2000, 3000))
+    sightings = [*before, FIRST, *others, FIRST]
+    assert (len(sightings) in _kept(sightings, batch_rows)) is kept
 
 
 def test_sll_says_which_way_a_packet_went() -> None:
