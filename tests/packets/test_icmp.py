@@ -35,6 +35,7 @@ def _icmp6(kind: int, code: int, rest: int = 0, quoted: bytes = QUOTED6) -> byte
         (_icmp6(2, 0, 1280), "too-big", "type 2 code 0, next-hop MTU 1280"),
         (_icmp6(3, 1), "time-exceeded", "type 3 code 1: while reassembling fragments"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_error_about_a_segment(packet: bytes, what: str, detail: str) -> None:
     decoded = decode([packet])
