@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 
 def main() -> None:
     """Run the command line. A reader that went away (`| head`) ends it as it ends any Unix tool: quietly."""
+    # NumPy's linear algebra is not used, but would start a thread for every core when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from inspector.cli.main import main as run
 
     if hasattr(signal, "SIGPIPE"):

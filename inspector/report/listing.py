@@ -8,9 +8,10 @@ from inspector.endpoints import Endpoint
 from inspector.records.connection import Connection, End
 from inspector.records.event import EventRecord
 from inspector.report import units
-from inspector.report.layout import Column, Screen, grid
+from inspector.report.layout import Column, Screen, fits, grid
 from inspector.report.text import printable
 
+_DURATION = Column("duration", right=True)
 _CONNECTIONS = (
     Column("id", right=True),
     Column("client", joint="", breaks=True),
@@ -19,7 +20,7 @@ _CONNECTIONS = (
     Column("requests", right=True),
     Column("closed by", breaks=True),
     Column("idle", right=True),
-    Column("duration", right=True),
+    _DURATION,
     Column("state"),
 )
 _EVENTS = (
@@ -33,8 +34,10 @@ _EVENTS = (
 
 
 def connection_list(connections: Sequence[Connection], screen: Screen, most: int | None) -> Iterator[str]:
-    """A line a connection, at most `most` (None: all), and how many were left out."""
-    yield from grid(_CONNECTIONS, [_connection_row(connection) for connection in connections[:most]], screen)
+    """A line a connection, at most `most` (None: all), and how many were left out. Without room, no durations."""
+    rows = [_connection_row(connection) for connection in connections[:most]]
+    shown = [i for i, column in enumerate(_CONNECTIONS) if column is not _DURATION or fits(_CONNECTIONS, rows, screen)]
+    yield from grid([_CONNECTIONS[i] for i in shown], [[row[i] for i in shown] for row in rows], screen)
     if most is not None and len(connections) > most:
         yield f" … and {len(connections) - most:,} more: -v lists them"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inspector.records.capture import Dropped, File, Problem
+from inspector.records.connection import End, Opened
 from inspector.records.endpoint import (
     ClosedCounts,
     EndpointRecord,
@@ -230,3 +231,19 @@ def test_an_endpoint_whose_messages_were_not_seen_says_nothing() -> None:
     headers.response.connection["close"] = 2
     lines = list(table(samples.inspection(endpoints=[samples.endpoint(requests=0, headers=headers)]), PIPE))
     assert [line.split("say")[1].strip(" s") for line in lines[5:]] == ["–", "Connection: close ×2"]
+
+
+def test_a_narrow_list_of_connections_does_without_durations() -> None:
+    connection = samples.connection(
+        client=End("192.168.100.100", 50000),
+        server=End("192.168.100.101", 50001),
+        opened=Opened("mid-stream", None, 0, None, False),
+    )
+    inspection = samples.inspection(connections=[connection])
+    narrow = list(table(inspection, View(Screen(80), connections=True)))[-3:]
+    assert narrow == [
+        " id client          server           opened     requests closed by    idle state",
+        "  0 192.168.100.100 192.168.100.101  mid-stream        1 server FIN 7.00 s SF",
+        "    :50000          :50001",
+    ]
+    assert max(map(len, narrow)) <= 80
