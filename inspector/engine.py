@@ -110,7 +110,7 @@ class Inspector:
         emit: Callable[[Event], None] = book.take
         if connection.log is not None:
             emit = partial(self._take_and_note, connection, book)
-        return DetectingDecoder(emit, DECODERS, partial(_roles_from_content, connection))
+        return DetectingDecoder(emit, DECODERS, partial(_roles_from_content, connection), connection.hand_over)
 
     def _take_and_note(self, connection: TcpConnection, book: ExchangeBook, event: Event) -> None:
         book.take(event)
@@ -124,10 +124,9 @@ class Inspector:
     def _record(self, connection: TcpConnection) -> None:
         """A connection is over: make its record, count it, hand it on."""
         options, sink, book = self.options, connection.sink, connection.book
-        assert sink is None or isinstance(sink, DetectingDecoder)
         record = connection_record(
             connection,
-            sink.protocol if sink is not None else None,
+            getattr(sink, "protocol", None),
             book if isinstance(book, ExchangeBook) else None,
             names=options.names,
             show_secrets=options.show_secrets,
@@ -168,10 +167,11 @@ class Inspector:
                 self.options.on_event(event)
 
 
-def _roles_from_content(connection: TcpConnection, client_direction: int) -> None:
-    """The content says who the client is: that decides unless the handshake had told."""
+def _roles_from_content(connection: TcpConnection, client_direction: int) -> bool:
+    """The content says who the client is: that decides, unless the handshake had told. Whether they agree now."""
     if connection.role_from in ("syn", "syn-ack"):
-        return
+        return client_direction == FROM_CLIENT
     if client_direction != FROM_CLIENT:
         connection.turn()
     connection.role_from = "content"
+    return True

@@ -21,9 +21,11 @@ class Anomaly:
     """For a person. May hold text from the wire: escaped by whoever prints it."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class RequestFields:
-    """What is kept of a request's header section. Strings are the wire's bytes as latin-1; None: not there."""
+    """What is kept of a request's header section. Strings are the wire's bytes as latin-1; None: not there.
+
+    One object may stand for many identical sections: never changed, though not frozen (that would double its cost)."""
 
     method: str | None
     target: str | None
@@ -47,9 +49,11 @@ class RequestFields:
     """Whether the connection may be used again after it, by RFC 9112 section 9.3; None for HTTP/2."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ResponseFields:
-    """What is kept of a response's header section. Strings are the wire's bytes as latin-1; None: not there."""
+    """What is kept of a response's header section. Strings are the wire's bytes as latin-1; None: not there.
+
+    One object may stand for many identical sections: never changed, though not frozen (that would double its cost)."""
 
     status: int | None
     reason: str | None

@@ -163,17 +163,17 @@ def _set_fragments(
 
 def _read_extensions(data: U8, cursor: Cursor, rows: slice | I64, extensions: NDArray[np.bool_]) -> None:
     """Step over extension headers up to the transport header or the next IP header."""
+    protocol = cursor.next[rows] & 0xFF
+    if not (extensions | _NESTED)[protocol].any():
+        return
     for _ in range(MAX_EXTENSIONS):
-        protocol = cursor.next[rows] & 0xFF
-        mask = extensions[protocol]
+        mask = extensions[protocol] & (cursor.fate[rows] == Fate.OPEN)
         if not mask.any():
             break
-        mask &= cursor.fate[rows] == Fate.OPEN
         _step_over(data, cursor, np.arange(len(cursor.at))[rows][mask], protocol[mask])
-    nested = _NESTED[cursor.next[rows] & 0xFF]
-    if nested.any():
-        nested &= cursor.fate[rows] == Fate.OPEN
-        cursor.next[rows] = np.where(nested, IP, cursor.next[rows])
+        protocol = cursor.next[rows] & 0xFF
+    nested = _NESTED[protocol] & (cursor.fate[rows] == Fate.OPEN)
+    cursor.next[rows] = np.where(nested, IP, cursor.next[rows])
 
 
 def _step_over(data: U8, cursor: Cursor, index: I64, protocol: I64) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .batch import I64, U8
-from .rows import IP, LINK, Cursor, Fate, chosen, gather
+from .rows import IP, LINK, Cursor, Fate, gather
 
 #: More tags than this on one packet are not followed.
 MAX_TAGS = 8
@@ -102,10 +102,11 @@ def read_link(data: U8, cursor: Cursor) -> I64:
     `Fate.MALFORMED`.
     """
     channel = np.zeros(len(cursor.at), np.int64)
-    for link_type in _distinct(cursor.next):
+    link_types = _distinct(cursor.next)
+    for link_type in link_types:
         if link_type >> 16 != LINK >> 16:
             continue
-        rows = chosen(cursor.next == link_type)
+        rows: slice | I64 = slice(None) if len(link_types) == 1 else np.flatnonzero(cursor.next == link_type)
         reader = _READERS.get(link_type & 0xFFFF)
         if reader is None:
             cursor.fate[rows] = Fate.PEEL

@@ -110,38 +110,40 @@ class DetectingDecoder:
     """A StreamDecoder for a connection whose protocol is not known yet.
 
     `decoders` makes the decoder of a protocol; one that is not in it is named in `protocol`, and its bytes are counted
-    for `application_*` only.
+    for `application_*` only. Once there is a decoder, everything goes to it; `become` is told of it, so that the owner
+    can put it in this one's place and spare the detour.
 
     `on_roles` is called once, when content tells which direction is the client's: with FROM_CLIENT where that is the
-    one taken for the client's so far, else with FROM_SERVER. Whoever passes it swaps its directions in that case, for
-    all that it delivers afterwards; the chunk at hand is relabelled here. Without `on_roles` directions are kept, and
-    a decoder that sees them the other way round is put behind `Reversed`.
-
-    Nothing here may be remembered over a call of `data`: methods and `skip_until` become the decoder's own.
+    one taken for the client's so far, else with FROM_SERVER. It answers whether the owner's directions are now as the
+    content says, for all that it delivers afterwards; the chunk at hand is relabelled here. Where they are not, the
+    decoder is put behind `Reversed`.
     """
+
+    __slots__ = (
+        *("_become", "_decoders", "_emit", "_held", "_inner", "_ns", "_on_roles", "_packet", "_protocol", "_skip"),
+    )
 
     def __init__(
         self,
         emit: Emit,
         decoders: Mapping[str, Callable[[Emit], StreamDecoder]],
-        on_roles: Callable[[int], None] | None = None,
+        on_roles: Callable[[int], bool] | None = None,
+        become: Callable[[StreamDecoder], None] | None = None,
     ) -> None:
-        self.data: Callable[[StreamChunk], None] = self._look
-        self.gap: Callable[[int, int, int, int, int], None] = self._note_gap
-        self.end: Callable[[int, Ending, int, int], None] = self._note_end
-        self.skip_until = [0, 0]
         self._emit = emit
         self._decoders = decoders
         self._on_roles = on_roles
+        self._become = become
         self._inner: StreamDecoder | None = None
-        self._protocol = "unknown"
+        self._protocol: str | None = None
         self._packet: int | None = None
         self._ns: int | None = None
         self._held: list[Piece] = []
+        self._skip = [0, 0]
 
     @property
     def protocol(self) -> str:
-        return self._protocol if self._inner is None else self._inner.protocol
+        return self._inner.protocol if self._inner is not None else self._protocol or "unknown"
 
     @property
     def application_packet(self) -> int | None:
@@ -151,17 +153,45 @@ class DetectingDecoder:
     def application_ns(self) -> int | None:
         return self._ns if self._inner is None else self._inner.application_ns
 
+    @property
+    def skip_until(self) -> list[int]:
+        return self._skip if self._inner is None else self._inner.skip_until
+
+    def data(self, chunk: StreamChunk) -> None:
+        if self._inner is not None:
+            self._inner.data(chunk)
+            return
+        if self._protocol is None:
+            self._look(chunk)
+        last = chunk.offset + chunk.length - 1
+        self._packet, self._ns = chunk.packet_at(last), chunk.time_at(last)
+
+    def gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
+        if self._inner is not None:
+            self._inner.gap(direction, offset, length, packet, time_ns)
+        else:
+            self._release(direction)
+
+    def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
+        if self._inner is not None:
+            self._inner.end(direction, ending, packet, time_ns)
+        else:
+            self._release(direction)
+
     def _look(self, chunk: StreamChunk) -> None:
         """Look at the beginning of a chunk, behind what is held of its direction."""
-        self._count(chunk)
-        before = [piece for piece in self._held if piece.direction == chunk.direction]
-        pieces = [*before, *_copies(chunk, MAX_HELD)]
-        start = b"".join(bytes(piece.view(piece.offset)) for piece in pieces)[:MAX_HELD]
-        answer = detect(start, pieces[0].offset == 0)
+        before = [piece for piece in self._held if piece.direction == chunk.direction] if self._held else []
+        first = chunk.view(chunk.offset)
+        if before or len(first) < chunk.length:
+            pieces = [*before, *_copies(chunk, MAX_HELD)]
+            start = b"".join(bytes(piece.view(piece.offset)) for piece in pieces)[:MAX_HELD]
+        else:
+            start = bytes(first[:MAX_HELD])
+        answer = detect(start, (before[0] if before else chunk).offset == 0)
         if isinstance(answer, Detected):
             self._choose(answer, chunk)
         elif answer is Undecided.MORE and len(start) < MAX_HELD:
-            self._held += pieces[len(before) :]
+            self._held += _copies(chunk, MAX_HELD)
         elif before:
             self._release(chunk.direction)
             self._look(chunk)
@@ -170,36 +200,26 @@ class DetectingDecoder:
         """The protocol is known: from here on, and from what is held, its decoder takes the bytes."""
         self._protocol = detected.protocol
         reverse = detected.sender is not None and detected.sender != chunk.direction
+        turned = False
         if detected.sender is not None and self._on_roles is not None:
-            self._on_roles(FROM_SERVER if reverse else FROM_CLIENT)
-        make = self._decoders.get(detected.protocol)
-        if make is None:
-            self.data = self._count
-            self.skip_until[:] = _FOREVER, _FOREVER
-            self._held.clear()
-            return
-        inner = make(self._emit)
+            turned = self._on_roles(FROM_SERVER if reverse else FROM_CLIENT)
         held: list[StreamChunk] = [*self._held, chunk]
         self._held.clear()
-        if reverse and self._on_roles is None:
-            inner = Reversed(inner)
-        elif reverse:
+        make = self._decoders.get(detected.protocol)
+        if make is None:
+            self._skip[:] = _FOREVER, _FOREVER
+            return
+        inner = make(self._emit)
+        if reverse and turned:
             for piece in held:
                 piece.direction = 1 - piece.direction
+        elif reverse:
+            inner = Reversed(inner)
         self._inner = inner
-        self.data, self.gap, self.end, self.skip_until = inner.data, inner.gap, inner.end, inner.skip_until
+        if self._become is not None:
+            self._become(inner)
         for piece in held:
             inner.data(piece)
-
-    def _count(self, chunk: StreamChunk) -> None:
-        last = chunk.offset + chunk.length - 1
-        self._packet, self._ns = chunk.packet_at(last), chunk.time_at(last)
-
-    def _note_gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
-        self._release(direction)
-
-    def _note_end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
-        self._release(direction)
 
     def _release(self, direction: int) -> None:
         """What is held of a direction is no beginning of a message."""

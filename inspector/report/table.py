@@ -55,3 +55,7 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
         yield ""
         most_first = sorted(inspection.anomalies.items(), key=lambda item: (-item[1], item[0]))
         yield from hanging(" anomalies   ", [units.times(code, n) for code, n in most_first], ", ", screen)
+    if screen.width is not None and inspection.endpoints and not view.connections:
+        yield ""
+        hints = ["--connections lists them", "'connspect show FILE ID' tells one", "--format json has everything"]
+        yield from (screen.dim(line) for line in hanging(" ", hints, ", ", screen))

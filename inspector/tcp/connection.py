@@ -193,6 +193,10 @@ class Connection:
         self.role_from = "content"
         self.history.turn()
 
+    def hand_over(self, sink: StreamSink) -> None:
+        """Someone else takes the byte streams from here on."""
+        self.sink = sink
+
     def syns_alone(self, isn: int, count: int, last_packet: int, last_ns: int) -> None:
         """It was `count` SYNs from the client so far, the last one in `last_packet`."""
         side = self.sides[FROM_CLIENT]
@@ -347,8 +351,8 @@ class Connection:
     def _deliver_held(self, side: Side, direction: int, packet: int, time_ns: int) -> None:
         """Hand on what joins up now; `packet` is the one by which it does."""
         assert side.pending is not None
-        sink = self.sink or self._open_sink()
         for held in side.pending.ready(side.next):
+            sink = self.sink or self._open_sink()
             direction = self._direction_of(side)
             if held.data is None:
                 sink.gap(direction, held.offset, held.end - held.offset, packet, time_ns)
@@ -414,7 +418,6 @@ class Connection:
 
     def _deliver(self, side: Side, direction: int, skip: int, segment: Segment) -> None:
         """Hand on a segment's bytes from `skip` on: they are what comes next. What the snap length cut is a hole."""
-        sink = self.sink or self._open_sink()
         length = segment.length - skip
         captured = max(0, segment.captured - skip)
         offset = side.next
@@ -422,9 +425,9 @@ class Connection:
         side.next_seq = (side.next_seq + length) & MASK
         if captured:
             data = segment.payload()[skip : skip + captured]
-            sink.data(Piece(direction, offset, data, segment.packet, segment.time_ns))
+            (self.sink or self._open_sink()).data(Piece(direction, offset, data, segment.packet, segment.time_ns))
         if captured < length:
-            direction = self._direction_of(side)
+            direction, sink = self._direction_of(side), self.sink or self._open_sink()
             sink.gap(direction, offset + captured, length - captured, segment.packet, segment.time_ns)
 
     def _hold(self, side: Side, direction: int, start: int, end: int, skip: int, segment: Segment) -> int:

@@ -95,7 +95,11 @@ class Detecting(Conversation):
 
     def __init__(self) -> None:
         self.roles: list[int] = []
-        super().__init__(lambda emit: DetectingDecoder(emit, {HTTP1: Http1Decoder}, self.roles.append))
+        super().__init__(lambda emit: DetectingDecoder(emit, {HTTP1: Http1Decoder}, self.turn))
+
+    def turn(self, client: int) -> bool:
+        self.roles.append(client)
+        return True
 
 
 def played(*steps: Step) -> Detecting:
