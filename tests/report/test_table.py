@@ -94,6 +94,9 @@ def test_at_80_columns_an_endpoint_has_a_line_of_its_own() -> None:
         "                                        Connection: keep-alive, Upgrade ×2",
         "                                        no Connection ×13",
         "                         responses say  no Connection, no Keep-Alive",
+        "",
+        " --connections lists them, 'connspect show FILE ID' tells one,",
+        " --format json has everything",
     ]
 
 
@@ -247,3 +250,10 @@ def test_a_narrow_list_of_connections_does_without_durations() -> None:
         "    :50000          :50001",
     ]
     assert max(map(len, narrow)) <= 80
+
+
+def test_a_terminal_is_told_where_to_go_on() -> None:
+    hint = " --connections lists them, 'connspect show FILE ID' tells one, --format json has everything"
+    assert list(table(samples.inspection(), View(Screen(100))))[-2:] == ["", hint]
+    assert hint not in table(samples.inspection(), PIPE)
+    assert hint not in table(samples.inspection(), View(Screen(100), connections=True))
