@@ -37,7 +37,8 @@ def generate(name: str, out: FilePath, count: int, seed: int = 1, path: Path = R
 
     `workload`, `count`, `seed`, `packets`, and `connections`: a list in order of their first packet (so the index is
     Wireshark's tcp.stream) of `client`, `server` {ip, port}, `opened`, `closed` {by, how, packet} or None, `packets`
-    {client, server}, `first_packet`, `exchanges` [{request, response or None}]. Of a flood there is no list.
+    {client, server}, `first_packet`, `exchanges` [{request, response or None}]. Exchanges are as the programs wrote
+    them: of a response that a RST cut short the capture may have less. Of a flood there is no list.
     """
     head = {"workload": name, "count": count, "seed": seed}
     if name == FLOOD:

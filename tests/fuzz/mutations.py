@@ -27,6 +27,10 @@ PCAPNG_BLOCK_FIELDS = ((0, 4), (4, 4), (8, 4), (12, 4), (16, 4), (20, 4), (24, 4
 #: A copy of an input grows to this many bytes at most.
 MAX_BYTES = 1 << 20
 MAX_MUTATIONS = 8
+#: Packets that are looked at for a payload.
+PAYLOAD_SEARCH = 12
+#: Bytes in which a header section mostly lies.
+HEAD_BYTES = 300
 
 TOKENS = (
     b"\r\n",
@@ -53,6 +57,10 @@ TOKENS = (
     b"Connection: keep-alive, Upgrade\r\n",
     b"Keep-Alive: timeout=99999999999999999999, max=x\r\n",
     b"Host: \r\n",
+    b"Host: a\x1b[31mb\xe2\x80\xae\x07\r\n",
+    b"Connection: \x1b[2J\x9b\r\n",
+    b"Keep-Alive: \x1b]0;x\x07\r\n",
+    b"GET /\x1b[31m\xad HTTP/1.1\r\n",
     b" folded\r\n",
     b"0\r\n\r\n",
     b"ffffffffffffffff\r\n",
@@ -91,9 +99,12 @@ def odd_number(random: Random, old: int, size: int) -> int:
 
 
 def put_token(random: Random, data: bytearray, low: int) -> None:
-    """Write a piece of HTTP over some bytes from `low` on."""
+    """Write a piece of HTTP over some bytes from `low` on: often in the header section, often where a line begins."""
     token = random.choice(TOKENS)
-    at = random.randrange(low, len(data))
+    at = random.randrange(low, len(data) if random.random() < 0.5 else min(len(data), low + HEAD_BYTES))
+    line = data.find(b"\n", at) + 1
+    if 0 < line < len(data) and random.random() < 0.5:
+        at = line
     room = len(data) - at
     data[at : at + len(token)] = token[:room]
 
@@ -216,11 +227,15 @@ def _edit_flags(random: Random, container: Container, other: Container) -> None:
 
 
 def _edit_payload(random: Random, container: Container, other: Container) -> None:
-    index, data = _pick(random, container)
-    found = _headers(data, container.frame_at(bytes(data)))
-    if found is not None and found[1] + 32 < len(data):
-        put_token(random, data, found[1] + 32)
-        container.pieces[index] = bytes(data)
+    """Write HTTP over a part of the first packet from some place on that has a payload."""
+    start = random.randrange(len(container.pieces))
+    for index in range(start, min(start + PAYLOAD_SEARCH, len(container.pieces))):
+        data = bytearray(container.pieces[index])
+        found = _headers(data, container.frame_at(bytes(data)))
+        if found is not None and found[1] + 52 < len(data):
+            put_token(random, data, found[1] + 32)
+            container.pieces[index] = bytes(data)
+            return
 
 
 def _put_field(random: Random, data: bytearray, start: int, field: tuple[int, int], order: str) -> None:

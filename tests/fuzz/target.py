@@ -7,8 +7,9 @@ how a capture is cut into batches nor how a stream is cut into chunks shows in t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.records.capture import Report
 from inspector.report.json import json_report
 from inspector.report.layout import Screen
+from inspector.report.story import story
 from inspector.report.table import View, table
 from inspector.sources.open import open_capture
 from inspector.sources.source import BATCH_ROWS
@@ -36,9 +38,12 @@ from tests.fuzz.inputs import CAPTURE, Input
 #: Rows of the batches that a capture is read in a second time: few where that does not take long, and odd.
 FEW_ROWS, MORE_ROWS = 7, 61
 #: Bytes of a capture from which on a batch has more rows.
-LARGE_CAPTURE = 20_000
+LARGE_CAPTURE = 5_000
+#: Connections of a capture whose story is written.
+STORIES = 5
 #: Bytes of a chunk when a stream is told a second time.
 OTHER_CHUNK = 3
+_STYLE = re.compile("\x1b\\[[0-9;]*m")
 NARROW, WIDE = Screen(width=80, colour=True), Screen()
 
 
@@ -64,22 +69,26 @@ def examine_capture(path: Path) -> None:
         return
     other_rows = FEW_ROWS if path.stat().st_size < LARGE_CAPTURE else MORE_ROWS
     require(columns == list(_columns(path, other_rows)), "segments do not depend on batches")
-    report = run_capture(path, BATCH_ROWS)
-    other = run_capture(path, other_rows)
+    inspection = inspect_capture(path, BATCH_ROWS)
+    _check_texts(inspection)
+    report, other = b"".join(json_report(inspection)), run_capture(path, other_rows)
     difference = _difference(msgspec.json.decode(report), msgspec.json.decode(other), "report")
     require(difference is None, f"the report does not depend on batches: {difference}")
     _check_report(msgspec.json.decode(report, type=Report))
 
 
 def run_capture(path: Path, batch_rows: int) -> bytes:
-    """The JSON report on a capture; the tables are written too. Raises CaptureError."""
+    """The JSON report on a capture. Raises CaptureError."""
+    return b"".join(json_report(inspect_capture(path, batch_rows)))
+
+
+def inspect_capture(path: Path, batch_rows: int) -> Inspection:
+    """What the engine learns from a capture, events and all. Raises CaptureError."""
     inspector = Inspector(Options(events=True))
     with open_capture([str(path)], batch_rows=batch_rows) as source:
         for batch in source:
             inspector.feed(batch)
-        inspection = inspector.finish()
-    _check_tables(inspection)
-    return b"".join(json_report(inspection))
+        return inspector.finish()
 
 
 def require(holds: bool, what: str) -> None:
@@ -158,13 +167,16 @@ def _rows(batch: PacketBatch) -> Iterator[tuple[Any, ...]]:
         yield *values, payload, batch.data[options_at : options_at + options_size].tobytes()
 
 
-def _check_tables(inspection: Inspection) -> None:
+def _check_texts(inspection: Inspection) -> None:
+    """The table and the stories of the first connections can be written and are safe to print."""
     for screen in (NARROW, WIDE):
-        for line in table(inspection, View(screen, connections=True, events=True, everything=True)):
-            plain = line.replace("\x1b[", "").replace("\n", "\0")
-            require(
-                not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in plain), "text is escaped"
-            )
+        views = [table(inspection, View(screen, connections=True, events=True, everything=True))]
+        for connection in inspection.connections[:STORIES]:
+            events = [event for event in inspection.events if event.connection == connection.id]
+            views.append(story(connection, events, screen, everything=False))
+        for line in chain.from_iterable(views):
+            plain = _STYLE.sub("", line) if screen.colour else line
+            require(plain.isprintable(), "text is escaped")
 
 
 def _check_report(report: Report) -> None:
