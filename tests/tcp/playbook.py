@@ -110,6 +110,13 @@ class Talk:
         self.packets.append(replace(self.packets[-1], time_ns=self._tick(), interface=interface))
         return self
 
+    def swap(self, first: int, second: int) -> Talk:
+        """The capture has two packets, given by their numbers, the wrong way round."""
+        one, other = self.packets[first - 1], self.packets[second - 1]
+        self.packets[first - 1] = replace(other, time_ns=one.time_ns)
+        self.packets[second - 1] = replace(one, time_ns=other.time_ns)
+        return self
+
     def icmp(self, kind: int = 3, code: int = 1) -> Talk:
         """A router says that the last packet did not get through (IPv4)."""
         quoted = self.packets[-1].data[14:][:28]

@@ -124,9 +124,7 @@ def test_without_its_syn_the_syn_ack_tells_the_client() -> None:
 
 
 def test_a_syn_captured_behind_its_syn_ack() -> None:
-    talk = Talk().c("SYN").s("SYN ACK").c("ACK").exchange()
-    talk.packets[0], talk.packets[1] = talk.packets[1], talk.packets[0]
-    (connection,) = inspect(talk).connections
+    connection = the(Talk().c("SYN").s("SYN ACK").swap(1, 2).c("ACK").exchange())
     assert connection.client.port == 40000
     assert connection.opened.how == "handshake"
     assert connection.requests == 1
