@@ -20,7 +20,7 @@ _REASONS = {
 
 def heading(capture: CaptureRecord, connections: int, screen: Screen) -> Iterator[str]:
     """The capture's line or lines; `connections` is the number of those reported."""
-    names = [printable(file.path) for file in capture.files]
+    names = [_name(file.path) for file in capture.files]
     title = names[0] if len(names) == 1 else units.plural(len(names), "capture")
     facts = [title, _packets(capture)]
     if capture.first_ns is not None and capture.last_ns is not None:
@@ -41,7 +41,11 @@ def problem_text(problem: Problem) -> str:
     """A problem of the input in one line: file, what, where."""
     where = "" if problem.offset is None else f", at byte {problem.offset:,}"
     last = "" if problem.packet is None else f", after packet {problem.packet:,}"
-    return f"{printable(problem.file)}: {printable(problem.what)}{where}{last}"
+    return f"{_name(problem.file)}: {printable(problem.what)}{where}{last}"
+
+
+def _name(path: str) -> str:
+    return "standard input" if path == "-" else printable(path)
 
 
 def _packets(capture: CaptureRecord) -> str:

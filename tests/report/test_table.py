@@ -168,6 +168,15 @@ def test_several_captures_are_named_with_their_packets() -> None:
     ]
 
 
+def test_standard_input_is_called_by_its_name() -> None:
+    capture = samples.capture(
+        files=[File("-", "pcap", None, [1], 84, 1)], problems=[Problem("-", None, 84, "interrupted")]
+    )
+    lines = list(table(samples.inspection(capture=capture), PIPE))
+    assert lines[0].startswith("standard input    84 packets")
+    assert lines[1] == " ! standard input: interrupted, after packet 84"
+
+
 def test_a_capture_without_tcp_is_one_line() -> None:
     capture = samples.capture(packets=2, tcp_segments=0, skipped={"not_ip": 2})
     assert list(table(samples.inspection(capture=capture, endpoints=[], connections=[]), PIPE)) == [
