@@ -135,3 +135,24 @@ class Pieces:
 
     def time_at(self, offset: int) -> int:
         return self._times[self._index(offset)]
+
+
+class Rest:
+    """A chunk from some offset on."""
+
+    __slots__ = ("_whole", "direction", "length", "offset")
+
+    def __init__(self, whole: StreamChunk, offset: int) -> None:
+        self.direction = whole.direction
+        self.offset = offset
+        self.length = whole.offset + whole.length - offset
+        self._whole = whole
+
+    def view(self, offset: int) -> memoryview | bytes:
+        return self._whole.view(offset)
+
+    def packet_at(self, offset: int) -> int:
+        return self._whole.packet_at(offset)
+
+    def time_at(self, offset: int) -> int:
+        return self._whole.time_at(offset)

@@ -14,6 +14,7 @@ from inspector.events import Event
 from inspector.inspection import Inspection
 from inspector.packets.batch import RawBatch
 from inspector.packets.decode import PacketDecoder
+from inspector.protocols.decoder import Emit, StreamDecoder, renumbered
 from inspector.protocols.detect import HTTP1, DetectingDecoder
 from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.records.builder import after_close, connection_record
@@ -26,8 +27,14 @@ from inspector.records.log import EventLog
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.tracker import Tracker
 
+
+def _http1(emit: Emit) -> Http1Decoder:
+    """HTTP/1, and whatever its tunnels carry."""
+    return Http1Decoder(emit, lambda first: DetectingDecoder(renumbered(emit, first), DECODERS))
+
+
 #: Who decodes what, by the name that detection gives it.
-DECODERS = {HTTP1: Http1Decoder}
+DECODERS: dict[str, Callable[[Emit], StreamDecoder]] = {HTTP1: _http1}
 
 
 @dataclass(slots=True, frozen=True)

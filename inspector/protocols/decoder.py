@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from inspector.bytestream import Ending, StreamSink
-from inspector.events import Event
+from inspector.events import Anomaly, Event
 
-__all__ = ["Emit", "Ending", "StreamDecoder"]
+__all__ = ["Emit", "Ending", "StreamDecoder", "renumbered"]
 
 #: Where a decoder puts its events.
 Emit = Callable[[Event], None]
@@ -25,3 +25,14 @@ class StreamDecoder(StreamSink, Protocol):
     @property
     def protocol(self) -> str:
         """The contract's word: "http/1.0", "http/1.1", "unknown", ..."""
+
+
+def renumbered(emit: Emit, first: int) -> Emit:
+    """An `emit` for a decoder inside another one: its exchanges are counted on from `first`."""
+
+    def shifted(event: Event) -> None:
+        if not isinstance(event, Anomaly):
+            event.exchange += first
+        emit(event)
+
+    return shifted

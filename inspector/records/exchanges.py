@@ -72,7 +72,7 @@ class ExchangeBook:
     """The exchanges of one connection, as far as they are known."""
 
     __slots__ = (
-        *("_progress", "_show_secrets", "anomalies", "exchanges", "names", "request_count", "requests_say"),
+        *("_progress", "_show_secrets", "_tunnel", "anomalies", "exchanges", "names", "request_count", "requests_say"),
         *("response_count", "responses_say", "responses_say_keep_alive", "sign", "to_proxy", "upgraded"),
     )
 
@@ -86,6 +86,8 @@ class ExchangeBook:
         self.sign: Sign | None = None
         """The first sign that the connection will not go on."""
         self.upgraded: Upgraded | None = None
+        self._tunnel = False
+        """What comes now is inside a tunnel."""
         self.to_proxy = False
         """A request was for a proxy, so its name is not the server's."""
         self.request_count = 0
@@ -189,6 +191,7 @@ class ExchangeBook:
     def _upgrade(self, event: Upgraded) -> None:
         if self.upgraded is None:
             self.upgraded = event
+        self._tunnel = self._tunnel or event.target is not None
 
     def _anomaly(self, event: Anomaly) -> None:
         self.anomalies.append(event)
@@ -197,7 +200,7 @@ class ExchangeBook:
 
     def _add(self, index: int, stream: int | None, request: Request | None) -> None:
         assert index == len(self.exchanges), "exchanges are numbered in order"
-        self.exchanges.append(Exchange(index, stream, False, request, None, [], False, None, None))
+        self.exchanges.append(Exchange(index, stream, self._tunnel, request, None, [], False, None, None))
         self._progress.append(_Progress())
 
     def _sign(

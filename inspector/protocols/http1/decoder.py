@@ -6,15 +6,17 @@ the usual case, is parsed where it lies; anything cut is held until it is comple
 
 After a hole where framing was, or bytes that are no HTTP, a direction searches for the next start line and says how
 many bytes that cost. Which request a response answers is `Exchanges`' business; its rule after a loss is told there.
-When the connection turns to another protocol, `_switch` is the one place that knows: both directions are opaque then.
+When the connection turns to another protocol, `_switch` is the one place that knows: both directions are opaque then,
+and go to whoever reads what is inside a tunnel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, StreamChunk
+from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Rest, StreamChunk
 from inspector.events import (
     Anomaly,
     InterimReceived,
@@ -24,7 +26,7 @@ from inspector.events import (
     ResponseReceived,
     Upgraded,
 )
-from inspector.protocols.decoder import Emit
+from inspector.protocols.decoder import Emit, StreamDecoder
 from inspector.protocols.http1.chunked import ChunkedBody, Part
 from inspector.protocols.http1.exchanges import Exchanges
 from inspector.protocols.http1.framing import Body
@@ -101,10 +103,15 @@ class _Side:
 
 
 class Http1Decoder:
-    """A StreamDecoder for HTTP/1."""
+    """A StreamDecoder for HTTP/1.
 
-    def __init__(self, emit: Emit) -> None:
+    `inside` makes the decoder of what a tunnel carries, given the index that its first exchange has.
+    """
+
+    def __init__(self, emit: Emit, inside: Callable[[int], StreamDecoder] | None = None) -> None:
         self.protocol = "http/1.1"
+        self._inside = inside
+        self._inner: StreamDecoder | None = None
         self.skip_until = [0, 0]
         self._emit = emit
         self._sides = (_Side(FROM_CLIENT), _Side(FROM_SERVER))
@@ -148,6 +155,7 @@ class Http1Decoder:
             elif state is _SEARCH:
                 offset = self._read_held(side, chunk, offset)
             else:
+                self._pass_on(chunk, offset)
                 offset = end
         last: Arrival | None = (chunk.packet_at(end - 1), chunk.time_at(end - 1))
         if self._timing_out and chunk.direction == FROM_SERVER:
@@ -173,6 +181,8 @@ class Http1Decoder:
             side.held = None
             if direction == FROM_SERVER:
                 self._exchanges.lost_response()
+        elif state is _OPAQUE and self._inner is not None:
+            self._inner.gap(direction, offset, length, packet, time_ns)
 
     def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
         side = self._sides[direction]
@@ -180,6 +190,8 @@ class Http1Decoder:
             self._end_message(side, ending is Ending.FIN)
         elif side.state is _LENGTH or side.state is _CHUNKED:
             self._end_message(side, False)
+        elif side.state is _OPAQUE and self._inner is not None:
+            self._inner.end(direction, ending, packet, time_ns)
         side.state = _ENDED
         side.held = None
 
@@ -478,6 +490,8 @@ class Http1Decoder:
             offered = "" if asked is None or asked.upgrade is None else asked.upgrade.partition(",")[0].strip().lower()
             to, target = answer.upgrade or offered or "unknown", None
         self._emit(Upgraded(packet, time_ns, exchange, to, target))
+        if answer.body is Body.TUNNEL and self._inside is not None:
+            self._inner = self._inside(self._exchanges.count)
         for side in self._sides:
             in_body = side.state is _LENGTH or side.state is _CHUNKED
             side.after = _OPAQUE
@@ -489,6 +503,15 @@ class Http1Decoder:
                 side.state = _OPAQUE
                 side.held = None
                 self.skip_until[side.direction] = FOREVER
+
+    def _pass_on(self, chunk: StreamChunk, offset: int) -> None:
+        """Bytes of another protocol, from `offset` on: whoever knows it takes them."""
+        inner = self._inner
+        if inner is None:
+            return
+        inner.data(chunk if offset == chunk.offset else Rest(chunk, offset))
+        self.skip_until[:] = inner.skip_until
+        self.protocol = inner.protocol
 
     def _byte_before(self, chunk: StreamChunk, offset: int) -> Arrival | None:
         """The last application byte of the chunk's direction before `offset`, in this chunk."""
