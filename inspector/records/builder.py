@@ -44,7 +44,7 @@ def connection_record(
     client, server = tcp.sides
     how = opening(tcp)
     book.settle(Close(server_closed(tcp), client.acked(), client.high))
-    known = list(book.names.items()) if names and not book.to_proxy else []
+    known = list(book.names.items()) if names and book.names and not book.to_proxy else []
     protocol = _spoken(protocol, book)
     encrypted = protocol == "tls"
     return Connection(
@@ -113,6 +113,11 @@ def _handshake(tcp: TcpConnection) -> int | None:
     return max(0, tcp.established_ns - tcp.last_syn_ns)
 
 
+@lru_cache(maxsize=4096)
+def _ttl(usual: int | None, rst: int | None) -> Ttl:
+    return Ttl(usual, rst)
+
+
 def _traffic(side: Side) -> Traffic:
     return Traffic(
         side.packets,
@@ -123,7 +128,7 @@ def _traffic(side: Side) -> Traffic:
         side.out_of_order,
         side.zero_windows,
         side.keepalives,
-        Ttl(side.usual_ttl(), side.rst_ttl),
+        _ttl(side.usual_ttl(), side.rst_ttl),
         side.fin_acknowledged(),
     )
 

@@ -58,7 +58,7 @@ class Closed(Struct, gc=False):
     half_closed_ns: Annotated[int | None, says("How long only one side had closed, at most to the capture's end.")]
 
 
-class Ttl(Struct, gc=False):
+class Ttl(Struct, gc=False, frozen=True):
     """Time to live of one side's packets."""
 
     usual: Annotated[int | None, says("The most frequent value.")]

@@ -7,7 +7,6 @@ numbers, eight bytes each, and worked out at the end.
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -57,23 +56,24 @@ class _Sums:
         self.ip, self.port = ip, port
         self.first_packet = 0
         self.kinds = dict.fromkeys(_KINDS.values(), 0)
-        self.names: Counter[str] = Counter()
-        self.protocols: Counter[str] = Counter()
+        self.names: dict[str, int] = {}
+        self.protocols: dict[str, int] = {}
         self.clients: dict[tuple[str, str | None], Client] = {}
-        self.closed = ClosedCounts()
-        self.decided = Decided()
+        self.closed: dict[str, int] = {}
+        """By who closed and how."""
+        self.decided: dict[str, int] = {}
         self.still_open = 0
         self.starts, self.ends = array("q"), array("q")
         """When each connection was opened and closed."""
         self.requests = 0
-        self.histogram: Counter[int] = Counter()
+        self.histogram: dict[int, int] = {}
         """Whole connections by number of requests."""
         self.partial = 0
         self.idle = {"client": array("q"), "server": array("q")}
         self.handshakes = array("q")
-        self.requests_say: Counter[str] = Counter()
-        self.responses_say: Counter[str] = Counter()
-        self.responses_say_keep_alive: Counter[str] = Counter()
+        self.requests_say: dict[str, int] = {}
+        self.responses_say: dict[str, int] = {}
+        self.responses_say_keep_alive: dict[str, int] = {}
 
 
 class EndpointBook:
@@ -94,17 +94,17 @@ class EndpointBook:
         sums.first_packet = min(sums.first_packet, connection.first_packet)
         how = connection.opened.how
         sums.kinds[_KINDS[how]] += 1
-        sums.protocols[connection.protocol] += 1
+        _count(sums.protocols, connection.protocol)
         if connection.name is not None:
-            sums.names[connection.name] += 1
+            _count(sums.names, connection.name)
         _add_client(sums, connection)
         if how in _OPEN:
             _add_life(sums, connection)
             _add_requests(sums, connection)
         if book is not None and book.request_count + book.response_count:
-            sums.requests_say.update(book.requests_say)
-            sums.responses_say.update(book.responses_say)
-            sums.responses_say_keep_alive.update(book.responses_say_keep_alive)
+            _add_counts(sums.requests_say, book.requests_say)
+            _add_counts(sums.responses_say, book.responses_say)
+            _add_counts(sums.responses_say_keep_alive, book.responses_say_keep_alive)
         if how == "unanswered" and sums.kinds["unanswered"] > LISTED_UNANSWERED:
             self.unlisted += 1
             return False
@@ -139,10 +139,8 @@ def _add_life(sums: _Sums, connection: Connection) -> None:
     if closed is None:
         sums.still_open += 1
         return
-    name = f"{closed.by}_{closed.how}"
-    setattr(sums.closed, name, getattr(sums.closed, name) + 1)
-    decided = closed.announced.by if closed.announced is not None else closed.by
-    setattr(sums.decided, decided, getattr(sums.decided, decided) + 1)
+    _count(sums.closed, f"{closed.by}_{closed.how}")
+    _count(sums.decided, closed.announced.by if closed.announced is not None else closed.by)
     if closed.idle_ns is not None:
         sums.idle[closed.by].append(closed.idle_ns)
 
@@ -153,7 +151,16 @@ def _add_requests(sums: _Sums, connection: Connection) -> None:
     if requests is None or connection.opened.how != "handshake" or connection.closed is None:
         sums.partial += 1
     else:
-        sums.histogram[requests] += 1
+        sums.histogram[requests] = sums.histogram.get(requests, 0) + 1
+
+
+def _count(counts: dict[str, int], what: str) -> None:
+    counts[what] = counts.get(what, 0) + 1
+
+
+def _add_counts(counts: dict[str, int], more: dict[str, int]) -> None:
+    for what, count in more.items():
+        counts[what] = counts.get(what, 0) + count
 
 
 def _record(sums: _Sums) -> EndpointRecord:
@@ -172,8 +179,8 @@ def _record(sums: _Sums) -> EndpointRecord:
         refused=kinds["refused"],
         unanswered=kinds["unanswered"],
         half_open=kinds["half_open"],
-        closed=sums.closed,
-        decided=sums.decided,
+        closed=ClosedCounts(**sums.closed),
+        decided=Decided(**sums.decided),
         still_open=sums.still_open,
         max_open_at_once=_most_at_once(sums.starts, sums.ends),
         requests=sums.requests,
@@ -197,7 +204,7 @@ def _importance(client: Client) -> tuple[int, int, str, str]:
     return -client.opened, -client.requests, client.ip, client.user_agent or ""
 
 
-def _by_count(counts: Counter[str]) -> dict[str, int]:
+def _by_count(counts: dict[str, int]) -> dict[str, int]:
     """The counts, the highest first, and in alphabetical order where they are equal."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
@@ -226,8 +233,8 @@ def _most_at_once(starts: array[int], ends: array[int]) -> int:
     return int(np.cumsum(change[np.lexsort((change, times))]).max())
 
 
-def _per_connection(histogram: Counter[int], partial: int) -> RequestsPerConnection:
-    count = histogram.total()
+def _per_connection(histogram: dict[int, int], partial: int) -> RequestsPerConnection:
+    count = sum(histogram.values())
     if not count:
         return RequestsPerConnection(None, None, None, None, {}, partial)
     ordered = sorted(histogram.items())

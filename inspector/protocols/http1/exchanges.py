@@ -12,8 +12,6 @@ Either way one loss costs at most the exchanges that it touched, with a client t
 
 from __future__ import annotations
 
-from collections import deque
-
 from inspector.events import RequestFields
 
 #: Requests that may wait for an answer; beyond it (a capture without the server's direction) the oldest is forgotten.
@@ -38,7 +36,7 @@ class Exchanges:
     def __init__(self) -> None:
         self.count = 0
         """Exchanges so far: the next one's index."""
-        self.waiting: deque[Waiting] = deque()
+        self.waiting: list[Waiting] = []
         self._doubtful = 0
         self._pipelining = False
 
@@ -77,10 +75,10 @@ class Exchanges:
             waiting.clear()
             self._doubtful = 0
         elif waiting:
-            waiting.popleft()
+            waiting.pop(0)
             self._doubtful -= bool(self._doubtful and final)
         if not final:
-            waiting.appendleft(request)
+            waiting.insert(0, request)
         return request.index
 
     def tunnel_asked_for(self) -> bool:
@@ -93,5 +91,5 @@ class Exchanges:
     def _wait(self, request: Waiting) -> None:
         self.waiting.append(request)
         if len(self.waiting) > MAX_WAITING:
-            self.waiting.popleft()
+            self.waiting.pop(0)
             self._doubtful = min(self._doubtful, MAX_WAITING)
