@@ -1,0 +1,116 @@
+"""The tracker by itself: when connections are handed out, and what it says about late segments and new connections."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inspector.bytestream import FROM_SERVER
+from inspector.packets.batch import PacketBatch
+from inspector.packets.decode import PacketDecoder
+from inspector.sources.memory import MemorySource
+from inspector.tcp.connection import Connection
+from inspector.tcp.tracker import Tracker
+from tests.tcp.playbook import REQUEST, Talk, columns, merged, opened
+from tests.tcp.test_streams import Reader
+
+
+def _tracker(begun: list[Connection] | None = None) -> Tracker:
+    return Tracker(lambda connection: Reader(), begun.append if begun is not None else None)
+
+
+def _batches(*talks: Talk, rows: int) -> list[PacketBatch]:
+    decoder = PacketDecoder()
+    return [decoder.decode(raw) for raw in MemorySource(merged(*talks), batch_rows=rows)]
+
+
+def _nothing(end_ns: int) -> PacketBatch:
+    """A batch without a segment, whose last packet came at `end_ns`."""
+    batch = PacketDecoder().decode(next(iter(MemorySource([(end_ns, b"\xff" * 60)]))))
+    assert len(batch) == 0
+    return batch
+
+
+def test_a_connection_is_handed_out_two_seconds_after_its_end() -> None:
+    talk = opened().c(REQUEST).close()
+    tracker = _tracker()
+    ended_ns = talk.packets[-1].time_ns
+    assert tracker.feed(columns(talk)) == []
+    assert tracker.feed(_nothing(ended_ns + 2_000_000_000)) == []
+    (connection,) = tracker.feed(_nothing(ended_ns + 2_000_000_001))
+    assert connection.id == 0
+    assert list(tracker.finish()) == []
+
+
+def test_time_that_runs_backwards_hands_out_nothing() -> None:
+    talk = opened().c(REQUEST).close()
+    tracker = _tracker()
+    tracker.feed(columns(talk))
+    assert tracker.feed(_nothing(0)) == []
+
+
+def test_silence_ends_no_connection() -> None:
+    talk = opened().c(REQUEST)
+    tracker = _tracker()
+    tracker.feed(columns(talk))
+    assert tracker.feed(_nothing(talk.time_ns + 10**15)) == []
+    (connection,) = tracker.finish()
+    assert not connection.ended
+
+
+def test_a_tuple_used_again_hands_out_the_first_at_once() -> None:
+    first, second = opened().close(), Talk(isn=(5, 6), start=0.5).handshake()
+    tracker = _tracker()
+    assert tracker.feed(columns(first)) == []
+    (batch,) = _batches(second, rows=100)
+    assert [connection.id for connection in tracker.feed(batch)] == [0]
+    assert [connection.id for connection in tracker.finish()] == [1]
+
+
+def test_late_segments_are_told_by_the_number_of_their_connection() -> None:
+    talk = opened().close().wait(5).s("ACK").c("ACK")
+    other = Talk("10.0.0.1:1", start=-1).c("SYN")
+    tracker = _tracker()
+    retired, told = list[Connection](), list[tuple[int, int]]()
+    for batch in _batches(other, talk, rows=1):
+        retired += tracker.feed(batch)
+        told += [(late.connection, late.packet) for late in tracker.take_late()]
+    (connection,) = retired
+    assert [packet for packet, _ in connection.late] == [8], "by this one it was over"
+    assert told == [(1, 9)]
+    assert tracker.take_late() == []
+    assert tracker.connections == 2
+
+
+def test_finish_hands_out_the_answered_ones_and_then_syns_alone() -> None:
+    talks = [
+        Talk("10.0.0.1:1", start=0.0).c("SYN"),
+        Talk("10.0.0.1:2", start=0.1).handshake(),
+        Talk("10.0.0.1:3", start=0.2).c("SYN").wait(1).c("SYN", at=-1),
+        Talk("10.0.0.1:4", start=0.3).s("ACK", at=9),
+    ]
+    tracker = _tracker()
+    tracker.feed(columns(*talks))
+    finished = [(connection.id, connection.syns) for connection in tracker.finish()]
+    assert sorted(finished[:2]) == [(1, 1), (3, 0)]
+    assert sorted(finished[2:]) == [(0, 1), (2, 2)]
+
+
+def test_who_wants_to_know_is_told_of_each_new_connection_once() -> None:
+    begun: list[Connection] = []
+    tracker = _tracker(begun)
+    for batch in _batches(opened().c(REQUEST), Talk("10.0.0.1:9").c("SYN").c("SYN", at=-1), rows=2):
+        tracker.feed(batch)
+    assert sorted(connection.client[2] for connection in begun) == [9, 40000]
+    assert sorted(connection.id for connection in tracker.finish()) == [0, 1]
+
+
+def test_bytes_are_copied_only_by_whoever_keeps_them() -> None:
+    """What waits behind a hole outlives the batch that brought it."""
+    reader = Reader()
+    tracker = Tracker(lambda connection: reader)
+    talk = opened().s(b"lost", lose=True).s(b"waits").s(b"lost", at=0)
+    for batch in _batches(talk, rows=1):
+        tracker.feed(batch)
+        batch.data = np.frombuffer(bytes(len(batch.data)), np.uint8)
+    list(tracker.finish())
+    assert reader.of(FROM_SERVER) == [b"lostwaits"]
