@@ -116,6 +116,9 @@ class EndpointBook:
 
 
 def _add_client(sums: _Sums, connection: Connection) -> None:
+    """Count the client, if it got anywhere: a flood of SYNs from everywhere makes no list."""
+    if connection.opened.how != "handshake" and not connection.requests:
+        return
     agent = None
     for exchange in connection.exchanges:
         if exchange.request is not None:

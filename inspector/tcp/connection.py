@@ -36,8 +36,8 @@ class Connection:
 
     __slots__ = (
         *("anomalies", "anomalies_omitted", "application_at_close_ns", "book", "client", "client_end", "end_ns"),
-        *("ended", "ended_ns"),
-        *("established_ns", "first_ns", "first_packet", "history", "id", "last_packet", "last_syn_ns", "late", "log"),
+        *("ended", "ended_ns", "ended_packet", "established_ns", "first_ns", "first_packet", "history", "holding"),
+        *("id", "last_packet", "last_syn_ns", "late", "log"),
         *("make_sink", "queued", "retired", "role_from", "server", "sides", "sink", "slot", "syn_ack_ns"),
         *("syn_packet", "syns", "watching"),
     )
@@ -80,10 +80,14 @@ class Connection:
         """Time of the last application byte when the first FIN or RST came; None without one."""
         self.watching = False
         """Each further row is wanted."""
+        self.holding = False
+        """Even rows that triage took for quiet ones are: a hole is open, or a probe came and more may follow."""
         self.ended = False
         """Both FINs acknowledged, or reset."""
         self.ended_ns = 0
         """Time of the last row once `ended`."""
+        self.ended_packet = 0
+        """The packet that ended it."""
         self.queued = False
         """The tracker has it among those to retire."""
         self.retired = False
@@ -131,6 +135,19 @@ class Connection:
             self._plain(side, peer, direction, segment)
         if self.ended:
             self.ended_ns = max(self.ended_ns, segment.time_ns)
+
+    def handshake(self, seqs: tuple[int, int], packet: int, times_ns: tuple[int, int, int]) -> None:
+        """SYN, SYN-ACK and ACK as they should be, and nothing before: what three segments would have told.
+
+        `seqs`: both initial sequence numbers, the client's first; `packet`: that of the SYN; `times_ns`: of all three.
+        """
+        for side, seq in zip(self.sides, seqs, strict=True):
+            side.state = _ESTABLISHED
+            side.isn = side.base_seq = seq
+            side.next_seq = side.acked_seq = (seq + 1) & MASK
+        self.syn_packet, self.syns = packet, 1
+        self.last_syn_ns, self.syn_ack_ns, self.established_ns = times_ns
+        self.history.letters = "ShA"
 
     def _plain(self, side: Side, peer: Side, direction: int, segment: Segment) -> None:
         """A segment without SYN, FIN and RST: data, an acknowledgment, or both."""
@@ -386,7 +403,8 @@ class Connection:
             side.out_of_order += 1
         side.unique += new
         side.high = max(side.high, end)
-        self._update_watching()
+        if side.pending is not None or self.holding:
+            self._update_watching()
 
     def _place(self, side: Side, direction: int, start: int, end: int, segment: Segment) -> int:
         """Put the bytes of a segment where they belong; how many of them are new."""
@@ -515,7 +533,7 @@ class Connection:
             side.rst_ack = segment.ack if segment.flags & ACK else None
             self._log("rst", direction, segment)
         if believed:
-            self.ended = True
+            self._end(segment)
         else:
             self.note("rst_out_of_window", segment.packet, segment.time_ns, f"sequence number {segment.seq}")
         self._update_watching()
@@ -531,11 +549,18 @@ class Connection:
 
     def _check_end(self, segment: Segment) -> None:
         if not self.ended and self.sides[0].fin_acknowledged() and self.sides[1].fin_acknowledged():
+            self._end(segment)
+            self._update_watching()
+
+    def _end(self, segment: Segment) -> None:
+        if not self.ended:
             self.ended = True
-            self.ended_ns = segment.time_ns
+            self.ended_packet, self.ended_ns = segment.packet, segment.time_ns
 
     def _update_watching(self) -> None:
         client, server = self.sides
+        waiting = client.pending is not None or server.pending is not None
+        self.holding = (waiting or client.probing or server.probing) and not self.ended
         self.watching = (
             self.ended
             or self.holding
@@ -544,13 +569,6 @@ class Connection:
             or client.rst_packet is not None
             or server.rst_packet is not None
         )
-
-    @property
-    def holding(self) -> bool:
-        """Whether rows that repeat what is known matter too: a hole is open, or a probe came and more may follow."""
-        client, server = self.sides
-        waiting = client.pending is not None or server.pending is not None
-        return (waiting or client.probing or server.probing) and not self.ended
 
     # ---- the log
 

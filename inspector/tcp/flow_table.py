@@ -94,7 +94,7 @@ def _changes(columns: list[U64]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 class FlowTable:
     """All 4-tuples seen so far."""
 
-    #: Free columns are added this many at a time, or a quarter of the table.
+    #: Free rows are added this many at a time, or an eighth of the table.
     _GROWTH = 4096
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class FlowTable:
         """EMPTY, SYN_ONLY, CONNECTION or ENDED."""
         self.watched = np.zeros(0, bool)
         """Whether the slot's connection asks for each of its rows."""
-        self.connection_id = np.zeros(0, np.int64)
+        self.connection_id = np.zeros(0, np.int32)
         """Of SYN_ONLY and ENDED."""
         self.base_0 = np.zeros(0, np.uint32)
         """Sequence number before the first byte of the tuple's first end, of SYN_ONLY and ENDED."""
@@ -187,7 +187,7 @@ class FlowTable:
         size = len(self.state)
         if self.count <= size:
             return
-        size = self.count + max(self._GROWTH, self.count // 4)
+        size = self.count + max(self._GROWTH, self.count // 8)
         self.words = [_extended(word, size) for word in self.words]
         for name in self._COLUMNS:
             setattr(self, name, _extended(getattr(self, name), size))

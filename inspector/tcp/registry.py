@@ -38,7 +38,7 @@ class Registry:
         self.on_new = on_new
         """Told of every connection when it begins; then none stays a row, not even of SYNs alone."""
         self.table = FlowTable()
-        self.live: list[Connection | None] = []
+        self.live: dict[int, Connection] = {}
         """By slot."""
         self.closing: deque[Connection] = deque()
         """Connections that have ended, in the order of their ends, until they retire."""
@@ -55,13 +55,15 @@ class Registry:
 
     def slots(self, tuples: tuple[U64, ...]) -> I64:
         """The slot of each of several distinct tuples (FlowTable.slots)."""
-        slots = self.table.slots(tuples)
-        self.live.extend([None] * (self.table.count - len(self.live)))
-        return slots
+        return self.table.slots(tuples)
 
     def new(self, slot: int, client_end: int, role_from: str, packet: int, time_ns: int) -> Connection:
-        high_0, low_0, high_1, low_1, ports = (int(word[slot]) for word in self.table.words)
-        ends = ((high_0, low_0, ports >> 16), (high_1, low_1, ports & 0xFFFF))
+        high_0, low_0, high_1, low_1, all_ports = self.table.words
+        ports = int(all_ports[slot])
+        ends = (
+            (int(high_0[slot]), int(low_0[slot]), ports >> 16),
+            (int(high_1[slot]), int(low_1[slot]), ports & 0xFFFF),
+        )
         connection = Connection(ends, client_end, role_from, packet, time_ns, self._make_sink)
         connection.slot = slot
         return connection
@@ -94,9 +96,9 @@ class Registry:
         connection.retired = True
         self.retired.append(connection)
         slot, table = connection.slot, self.table
-        if self.live[slot] is not connection:
+        if self.live.get(slot) is not connection:
             return
-        self.live[slot] = None
+        del self.live[slot]
         table.state[slot] = ENDED
         table.watched[slot] = False
         table.connection_id[slot] = connection.id
@@ -118,6 +120,6 @@ class Registry:
         self.table.connection_id[slots] = numbers[: len(slots)]
         for connection, number in zip(self.fresh, numbers[len(slots) :].tolist(), strict=True):
             connection.id = number
-            if self.live[connection.slot] is None and self.table.state[connection.slot] == ENDED:
+            if self.table.state[connection.slot] == ENDED:
                 self.table.connection_id[connection.slot] = number
         self.fresh, self.fresh_slots = [], []

@@ -15,7 +15,7 @@ import numpy as np
 from inspector.bytestream import StreamSink
 from inspector.packets.batch import IcmpError, PacketBatch
 from inspector.tcp.connection import Connection
-from inspector.tcp.flow_table import CONNECTION, SYN_ONLY, group
+from inspector.tcp.flow_table import SYN_ONLY, group
 from inspector.tcp.registry import Late, Registry
 from inspector.tcp.triage import triage
 from inspector.tcp.walk import LINGER_NS, Walk
@@ -35,6 +35,7 @@ class Tracker:
     ) -> None:
         self._registry = Registry(make_sink, on_new)
         self._clock_ns = 0
+        """The latest time that any segment had: capture times may run backwards, the clock does not."""
 
     @property
     def connections(self) -> int:
@@ -48,8 +49,9 @@ class Tracker:
             groups = group(batch)
             slots = registry.slots(groups.tuples)
             steps = triage(batch, groups, registry.table.watched[slots])
-            Walk(registry, batch, steps, slots[steps.group_tuple]).walk()
-        self._clock_ns = max(self._clock_ns, batch.end_ns)
+            clock_ns = np.maximum(np.maximum.accumulate(batch.time_ns), self._clock_ns)
+            Walk(registry, batch, steps, slots[steps.group_tuple], clock_ns).walk()
+            self._clock_ns = int(clock_ns[-1])
         registry.number()
         for error in batch.icmp_errors:
             self._icmp(error)
@@ -65,7 +67,7 @@ class Tracker:
     def finish(self) -> Iterator[Connection]:
         """Retire everything: connections that something answered, then those of SYNs alone, by number."""
         registry = self._registry
-        for connection in [c for c in registry.live if c is not None]:
+        for connection in list(registry.live.values()):
             registry.retire(connection)
         yield from registry.retired
         registry.retired = []
@@ -79,7 +81,7 @@ class Tracker:
             if closing[0].ended_ns + LINGER_NS >= self._clock_ns:
                 break
             connection = closing.popleft()
-            if live[connection.slot] is connection:
+            if live.get(connection.slot) is connection:
                 self._registry.retire(connection)
 
     def _icmp(self, error: IcmpError) -> None:
@@ -88,11 +90,14 @@ class Tracker:
         slot = registry.table.find_one(
             (error.src_hi, error.src_lo, error.src_port), (error.dst_hi, error.dst_lo, error.dst_port)
         )
-        if slot is None or registry.table.state[slot] not in (SYN_ONLY, CONNECTION):
+        if slot is None:
             return
-        connection = registry.live[slot]
-        if connection is None:
-            connection = registry.from_syns(slot)
-            registry.install(connection)
-        code = f"icmp_{error.what.replace('-', '_')}"
-        connection.note(code, error.packet, error.time_ns, error.detail)
+        if registry.table.state[slot] == SYN_ONLY:
+            registry.install(registry.from_syns(slot))
+        live = registry.live.get(slot)
+        for connection in [*(c for c in registry.retired if c.slot == slot), *([live] if live else [])]:
+            over = connection.ended and connection.ended_packet < error.packet
+            if connection.first_packet < error.packet and not over:
+                code = f"icmp_{error.what.replace('-', '_')}"
+                connection.note(code, error.packet, error.time_ns, error.detail)
+                return

@@ -22,12 +22,18 @@ from inspector.tcp.triage import Mask, Steps
 #: Capture time for which an ended connection still takes what comes.
 LINGER_NS = 2_000_000_000
 
+#: The flags that open and close, and acknowledge.
+_LIFE = SYN | ACK | FIN | RST
+_HANDSHAKE = [SYN, SYN | ACK, ACK]
+
 
 class Walk:
     """One batch's steps, walked."""
 
-    def __init__(self, registry: Registry, batch: PacketBatch, steps: Steps, slots: I64) -> None:
+    def __init__(self, registry: Registry, batch: PacketBatch, steps: Steps, slots: I64, clock_ns: I64) -> None:
         self._registry = registry
+        self._clock_ns = clock_ns
+        """Per batch row, the latest time that any segment up to there had: lateness goes by it."""
         self._table = registry.table
         self._batch = batch
         self._steps = steps
@@ -92,7 +98,6 @@ class Walk:
         self._position: list[int] = members[first[:-1]].tolist()
         self._last_position = members[first[1:] - 1].tolist()
         rows = order[members[first[:-1]]]
-        last_rows = order[members[first[1:] - 1]]
         ends = np.concatenate([[0], np.cumsum(batch.payload_length[order[members]])])
         self._length = np.diff(ends[first]).tolist()
         self._first = first.tolist()
@@ -102,7 +107,7 @@ class Walk:
         self._seq = batch.seq[rows].tolist()
         self._packet = batch.packet[rows].tolist()
         self._time = batch.time_ns[rows].tolist()
-        self._last_time = batch.time_ns[last_rows].tolist()
+        self._clock: list[int] = self._clock_ns[rows].tolist()
         self._payload = batch.payload_position[rows].tolist()
         self._rows = rows.tolist()
         self._ack = batch.ack[rows].tolist()
@@ -138,8 +143,9 @@ class Walk:
     def _steps_of(self, connection: Connection, index: int, step: int, end: int) -> int | None:
         """Tell a connection its steps; the sorted position from which on its rows are late, if any."""
         run, direction = self._run, self._direction
+        step = self._handshake(connection, step, end)
         while step < end:
-            if connection.ended and self._time[step] > connection.ended_ns + LINGER_NS:
+            if connection.ended and self._clock[step] > connection.ended_ns + LINGER_NS:
                 return self._position[step]
             towards = direction[step] ^ connection.client_end
             if not run[step]:
@@ -152,6 +158,24 @@ class Walk:
             if connection.holding:
                 step = self._follow(connection, index, step, end)
         return None
+
+    def _handshake(self, connection: Connection, step: int, end: int) -> int:
+        """Tell a new connection its first three steps at once, where they are what they mostly are; the step behind."""
+        third = step + 2
+        if third >= end or connection.syns or connection.role_from != "syn" or connection.log is not None:
+            return step
+        flags, seq, ack = self._flags, self._seq, self._ack
+        if [flag & _LIFE for flag in flags[step : step + 3]] != _HANDSHAKE or any(self._length[step : step + 3]):
+            return step
+        client, server = seq[step], seq[step + 1]
+        sender = self._direction[step]
+        if self._direction[step + 1 : step + 3] != [1 - sender, sender] or not self._window[third]:
+            return step
+        if [(client + 1) & MASK] * 2 != [ack[step + 1], seq[third]] or ack[third] != (server + 1) & MASK:
+            return step
+        time_ns = self._time
+        connection.handshake((client, server), self._packet[step], (time_ns[step], time_ns[step + 1], time_ns[third]))
+        return step + 3
 
     def _segment(self, step: int) -> Segment:
         return Segment(
@@ -235,14 +259,14 @@ class Walk:
     def _connection_of(self, slot: int, step: int) -> Connection | None:
         """The connection that a group belongs to, made if need be; a retired one, or None, when its rows are late."""
         registry, flags = self._registry, self._flags[step]
-        connection = registry.live[slot]
+        connection = registry.live.get(slot)
         state = CONNECTION if connection is not None else int(self._table.state[slot])
         opens = (flags & (SYN | ACK | RST | FIN)) == SYN and self._is_new(connection, state, slot, step)
         if state == SYN_ONLY:
             connection = registry.from_syns(slot)
             registry.install(connection)
         if connection is not None:
-            stale = connection.ended and self._time[step] > connection.ended_ns + LINGER_NS
+            stale = connection.ended and self._clock[step] > connection.ended_ns + LINGER_NS
             if opens or stale:
                 registry.retire(connection)
             if not opens:
