@@ -208,7 +208,8 @@ def test_text_from_the_wire_is_escaped() -> None:
         headers=Headers(RequestHeaders({"close\x1b[2J": 1}), ResponseHeaders({"\u202eesolc": 1}, {"\x9b1m": 1})),
     )
     events = [samples.event("anomaly", 1, 0, None, detail="\x1b[31m")]
-    capture = samples.capture(files=[File("a\x1b.pcap", "pcap", None, [1], 84, 1)])
+    files = [File("a\x1b.pcap", "pcap", None, [1], 84, 1)]
+    capture = samples.capture(files=files, problems=[Problem("b\x1b.pcap", None, None, "it says \x1b")])
     inspection = samples.inspection(endpoints=[endpoint], events=events, capture=capture)
     text = "".join(table(inspection, View(Screen(), connections=True, events=True)))
     assert text.isprintable()
