@@ -168,9 +168,13 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
 
 
 def started(*arguments: str) -> tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]:
-    """connspect reading from a pipe that stays open."""
+    """connspect reading from a pipe that stays open, its output buffered as it usually is."""
     process = subprocess.Popen(
-        [*CONNSPECT, "read", *arguments, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*CONNSPECT, "read", *arguments, "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
     assert process.stdin is not None
     assert process.stdout is not None
