@@ -173,9 +173,7 @@ class Apache(Server):
         files.mkdir()
         (files / "a").write_bytes(BODY)
         loaded = ("mpm_event", "authz_core", *modules)
-        modules_text = "".join(
-            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in loaded
-        )
+        modules_text = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in loaded)
         configuration = f"{modules_text}Listen {SERVER}:{port}\nDocumentRoot {files}\n{directives}\n"
         (folder / "apache2.conf").write_text(
             f"ServerName shop.test\nServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"

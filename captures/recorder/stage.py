@@ -236,4 +236,3 @@ class Stage:
     def close(self) -> None:
         """End the servers and the connections that are left."""
         self._servers.close()
-

@@ -1,7 +1,7 @@
 """Which protocol a connection speaks, and who is its client, told from the bytes and never from a port.
 
 `detect` looks at bytes that may begin a message and answers with a protocol, NO, or MORE: a segment may hold only "GE".
-`DetectingDecoder` stands in for the decoder until then. It looks at the beginning of every chunk, since a capture may
+`DetectingDecoder` stands in for the decoder until then. It looks at the beginning of every piece, since a capture may
 start in the middle of a message, and holds copies only while the answer is MORE. Once told, the decoder chosen takes
 its place: its `data` becomes this one's, so that detection costs nothing afterwards.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Piece, StreamChunk
+from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Piece, Rest, StreamChunk
 from inspector.protocols.decoder import Emit, StreamDecoder
 
 #: Bytes of a direction that are held back while they may still become the beginning of a message.
@@ -158,13 +158,16 @@ class DetectingDecoder:
         return self._skip if self._inner is None else self._inner.skip_until
 
     def data(self, chunk: StreamChunk) -> None:
-        if self._inner is not None:
-            self._inner.data(chunk)
-            return
-        if self._protocol is None:
-            self._look(chunk)
-        last = chunk.offset + chunk.length - 1
-        self._packet, self._ns = chunk.packet_at(last), chunk.time_at(last)
+        offset, end = chunk.offset, chunk.offset + chunk.length
+        while self._protocol is None and offset < end:
+            piece = _piece_at(chunk, offset)
+            self._look(piece)
+            offset += piece.length
+            chunk.direction = piece.direction
+        if self._inner is None:
+            self._packet, self._ns = chunk.packet_at(end - 1), chunk.time_at(end - 1)
+        elif offset < end:
+            self._inner.data(chunk if offset == chunk.offset else Rest(chunk, offset))
 
     def gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
         if self._inner is not None:
@@ -178,32 +181,28 @@ class DetectingDecoder:
         else:
             self._release(direction)
 
-    def _look(self, chunk: StreamChunk) -> None:
-        """Look at the beginning of a chunk, behind what is held of its direction."""
-        before = [piece for piece in self._held if piece.direction == chunk.direction] if self._held else []
-        first = chunk.view(chunk.offset)
-        if before or len(first) < chunk.length:
-            pieces = [*before, *_copies(chunk, MAX_HELD)]
-            start = b"".join(bytes(piece.view(piece.offset)) for piece in pieces)[:MAX_HELD]
-        else:
-            start = bytes(first[:MAX_HELD])
-        answer = detect(start, (before[0] if before else chunk).offset == 0)
+    def _look(self, piece: Piece) -> None:
+        """Look at the beginning of a piece, behind what is held of its direction."""
+        before = [held for held in self._held if held.direction == piece.direction] if self._held else []
+        pieces = [*before, piece]
+        start = b"".join([bytes(each.view(each.offset)[:MAX_HELD]) for each in pieces])[:MAX_HELD]
+        answer = detect(start, pieces[0].offset == 0)
         if isinstance(answer, Detected):
-            self._choose(answer, chunk)
+            self._choose(answer, piece)
         elif answer is Undecided.MORE and len(start) < MAX_HELD:
-            self._held += _copies(chunk, MAX_HELD)
+            self._held.append(_copy(piece))
         elif before:
-            self._release(chunk.direction)
-            self._look(chunk)
+            self._release(piece.direction)
+            self._look(piece)
 
-    def _choose(self, detected: Detected, chunk: StreamChunk) -> None:
+    def _choose(self, detected: Detected, last: Piece) -> None:
         """The protocol is known: from here on, and from what is held, its decoder takes the bytes."""
         self._protocol = detected.protocol
-        reverse = detected.sender is not None and detected.sender != chunk.direction
+        reverse = detected.sender is not None and detected.sender != last.direction
         turned = False
         if detected.sender is not None and self._on_roles is not None:
             turned = self._on_roles(FROM_SERVER if reverse else FROM_CLIENT)
-        held: list[StreamChunk] = [*self._held, chunk]
+        held = [*self._held, last]
         self._held.clear()
         make = self._decoders.get(detected.protocol)
         if make is None:
@@ -259,12 +258,12 @@ class Reversed:
         self._inner.end(1 - direction, ending, packet, time_ns)
 
 
-def _copies(chunk: StreamChunk, most: int) -> list[Piece]:
-    """At most the first `most` bytes of a chunk, copied, a piece for each of its pieces."""
-    pieces = []
-    offset, end = chunk.offset, chunk.offset + min(chunk.length, most)
-    while offset < end:
-        data = bytes(chunk.view(offset)[: end - offset])
-        pieces.append(Piece(chunk.direction, offset, data, chunk.packet_at(offset), chunk.time_at(offset)))
-        offset += len(data)
-    return pieces
+def _piece_at(chunk: StreamChunk, offset: int) -> Piece:
+    """The piece of a chunk that begins at `offset`."""
+    return Piece(chunk.direction, offset, chunk.view(offset), chunk.packet_at(offset), chunk.time_at(offset))
+
+
+def _copy(piece: Piece) -> Piece:
+    """A piece that outlives the call that brought it."""
+    offset = piece.offset
+    return Piece(piece.direction, offset, bytes(piece.view(offset)), piece.packet_at(offset), piece.time_at(offset))

@@ -192,5 +192,3 @@ def _anomalies(tcp: TcpConnection, book: ExchangeBook, show_secrets: bool) -> li
 def after_close(packet: int) -> Anomaly:
     """Segments came for a connection long after its end; `packet` is the first of them."""
     return Anomaly("after_close", packet, "segments after the connection had ended")
-
-

@@ -195,9 +195,7 @@ def _record(sums: _Sums) -> EndpointRecord:
         ),
         headers=Headers(
             request=RequestHeaders(_by_count(sums.requests_say)),
-            response=ResponseHeaders(
-                _by_count(sums.responses_say), _by_count(sums.responses_say_keep_alive)
-            ),
+            response=ResponseHeaders(_by_count(sums.responses_say), _by_count(sums.responses_say_keep_alive)),
         ),
         pool=None,
     )

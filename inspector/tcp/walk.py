@@ -131,7 +131,12 @@ class Walk:
             self._late(connection, slot, self._group_starts[index], self._group_starts[index + 1])
             return
         late_from = self._steps_of(connection, index, step, end)
-        self._add_up(connection, index, late_from)
+        if late_from is None:
+            self._add_up(connection, index)
+        else:
+            self._retire_before(connection, self._group_starts[index], late_from, self._group_starts[index + 1])
+        if connection.retired:
+            return
         if connection.watching:
             self._table.watched[slot] = True
             if connection.ended and not connection.queued:
@@ -152,8 +157,8 @@ class Walk:
                 connection.segment(towards, self._segment(step))
             elif not connection.run(towards, self._seq[step], self._chunk(step, towards)):
                 if not connection.watching:
-                    self._acknowledge(connection, index, self._position[step])
-                self._rows_of(connection, self._position[step], self._last_position[step] + 1, only=towards)
+                    self._acknowledge(connection, self._group_starts[index], self._position[step])
+                self._rows_of(connection, self._position[step], self._last_position[step] + 1)
             step += 1
             if connection.holding:
                 step = self._follow(connection, index, step, end)
@@ -203,7 +208,7 @@ class Walk:
         """Tell each row from the last step on, while the connection asks for it; the step to go on with."""
         group_end = self._group_starts[index + 1]
         position = self._last_position[step - 1] + 1
-        self._acknowledge(connection, index, position)
+        self._acknowledge(connection, self._group_starts[index], position)
         while connection.holding and position < group_end:
             self._rows_of(connection, position, position + 1)
             position += 1
@@ -213,14 +218,12 @@ class Walk:
         self._rows_of(connection, position, next_start)
         return step
 
-    def _rows_of(self, connection: Connection, start: int, end: int, only: int | None = None) -> None:
-        """Tell the rows at sorted positions start to end one by one (`only` those of one direction)."""
+    def _rows_of(self, connection: Connection, start: int, end: int) -> None:
+        """Tell the rows at sorted positions start to end one by one, quiet ones too."""
         batch, steps = self._batch, self._steps
         for position in range(start, end):
             row = int(steps.order[position])
             towards = int(steps.direction[position]) ^ connection.client_end
-            if only is not None and towards != only:
-                continue
             connection.segment(
                 towards,
                 Segment(
@@ -238,9 +241,8 @@ class Walk:
                 ),
             )
 
-    def _acknowledge(self, connection: Connection, index: int, position: int) -> None:
-        """Bring acknowledgments up to date to a sorted position (not included): rows in between were not told."""
-        start = self._group_starts[index]
+    def _acknowledge(self, connection: Connection, start: int, position: int) -> None:
+        """Bring acknowledgments up to date from the group's start to a sorted position: not all rows were told."""
         if position <= start:
             return
         batch, rows = self._batch, self._steps.order[start:position]
@@ -304,8 +306,8 @@ class Walk:
 
     # ---- sums
 
-    def _add_up(self, connection: Connection, index: int, late_from: int | None) -> None:
-        """Give the connection what its group adds up to, without the rows that are late."""
+    def _add_up(self, connection: Connection, index: int) -> None:
+        """Give the connection what its group adds up to."""
         for end in (0, 1):
             packets, captured, ttl_low, ttl_high, network_low, network_high, ack = self._totals[end][index]
             if not packets:
@@ -318,7 +320,7 @@ class Walk:
             else:
                 self._add_ttls(side, index, end)
             if side.network is None:
-                side.network = network_low
+                side.network = int(self._batch.network[self._rows_from(index, end)[0]])
             if network_low != side.network or network_high != network_low:
                 self._network(connection, end ^ connection.client_end, index, end)
             if ack >= 0:
@@ -326,8 +328,20 @@ class Walk:
                 if peer.acked_seq is None or distance(ack, peer.acked_seq) > 0:
                     peer.acked_seq = ack
         connection.last_packet, connection.end_ns = self._group_last[index]
-        if late_from is not None:
-            self._take_late_out(connection, late_from, self._group_starts[index + 1])
+
+    def _retire_before(self, connection: Connection, start: int, late_from: int, end: int) -> None:
+        """The rows from sorted position `late_from` on are late: count those before it, and end the story there."""
+        batch, steps = self._batch, self._steps
+        for position in range(start, late_from):
+            row = int(steps.order[position])
+            side = connection.sides[int(steps.direction[position]) ^ connection.client_end]
+            side.packets += 1
+            side.captured += int(batch.payload_captured[row])
+            side.add_ttl(int(batch.ttl[row]), 1)
+            connection.last_packet, connection.end_ns = int(batch.packet[row]), int(batch.time_ns[row])
+        self._acknowledge(connection, start, late_from)
+        self._registry.retire(connection)
+        self._late(connection, connection.slot, late_from, end)
 
     def _rows_from(self, index: int, end: int) -> I64:
         """Batch rows of a group that the tuple's end `end` sent."""
@@ -356,27 +370,15 @@ class Walk:
                 "the same addresses and ports under another VLAN, VNI or interface",
             )
 
-    def _take_late_out(self, connection: Connection, start: int, end: int) -> None:
-        rows, batch = self._steps.order[start:end], self._batch
-        for sender in (0, 1):
-            mine = rows[self._steps.direction[start:end] == sender]
-            side = connection.sides[sender ^ connection.client_end]
-            side.packets -= len(mine)
-            side.captured -= int(batch.payload_captured[mine].sum())
-            for ttl in batch.ttl[mine].tolist():
-                side.add_ttl(ttl, -1)
-        before = self._steps.order[start - 1]
-        connection.last_packet, connection.end_ns = int(batch.packet[before]), int(batch.time_ns[before])
-        self._registry.retire(connection)
-        self._late(connection, connection.slot, start, end)
-
     def _late(self, connection: Connection | None, slot: int, start: int, end: int) -> None:
         """Rows behind the end of a connection. One that retires in this batch may not have its number yet: it keeps
         them itself."""
         rows = self._steps.order[start:end]
         late = list(zip(self._batch.packet[rows].tolist(), self._batch.time_ns[rows].tolist(), strict=True))
+        number = int(self._table.connection_id[slot])
+        if connection is None and number < 0:
+            connection = next(c for c in reversed(self._registry.retired) if c.slot == slot)
         if connection is not None:
             connection.late += late
         else:
-            number = int(self._table.connection_id[slot])
             self._registry.late += [Late(number, packet, time_ns) for packet, time_ns in late]
