@@ -71,6 +71,16 @@ def test_a_fin_that_is_never_answered_is_half_closed_to_the_end_of_the_capture()
     assert connection.state == "S3"
 
 
+def test_its_own_reset_ends_the_time_that_only_one_side_had_closed() -> None:
+    talk = opened().exchange().c("FIN ACK").s(RESPONSE).c("RST")
+    later = Talk(client="10.0.0.1:41000", start=60).handshake()
+    inspection = inspect(talk, later)
+    assert inspection == inspect(talk, later, batch_rows=1)
+    closed = inspection.connections[0].closed
+    assert closed is not None
+    assert (closed.by, closed.how, closed.reply, closed.half_closed_ns) == ("client", "fin", None, 2 * MILLISECOND)
+
+
 def test_a_fin_that_is_not_even_acknowledged() -> None:
     connection = the(opened().exchange().s("FIN ACK"))
     assert connection.server_traffic.fin_acknowledged is False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from inspector.bytestream import FROM_SERVER
@@ -32,13 +34,14 @@ def _nothing(end_ns: int) -> PacketBatch:
 
 def test_a_connection_is_handed_out_two_seconds_after_its_end() -> None:
     talk = opened().c(REQUEST).close()
-    tracker = _tracker()
     ended_ns = talk.packets[-1].time_ns
-    assert tracker.feed(columns(talk)) == []
-    assert tracker.feed(_nothing(ended_ns + 2_000_000_000)) == []
-    (connection,) = tracker.feed(_nothing(ended_ns + 2_000_000_001))
-    assert connection.id == 0
-    assert list(tracker.finish()) == []
+    for later_ns, handed_out in ((2_000_000_000, []), (2_000_000_001, [0])):
+        other = Talk("10.0.0.1:1").c("SYN")
+        other.packets[0] = replace(other.packets[0], time_ns=ended_ns + later_ns)
+        tracker = _tracker()
+        assert tracker.feed(columns(talk)) == []
+        assert [connection.id for connection in tracker.feed(columns(other))] == handed_out
+        assert len(list(tracker.finish())) == 2 - len(handed_out)
 
 
 def test_time_that_runs_backwards_hands_out_nothing() -> None:
