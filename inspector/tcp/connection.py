@@ -133,8 +133,8 @@ class Connection:
             self._control(side, peer, direction, segment)
         else:
             self._plain(side, peer, direction, segment)
-        if self.ended:
-            self.ended_ns = max(self.ended_ns, segment.time_ns)
+        if self.ended and segment.time_ns > self.ended_ns:
+            self.ended_ns = segment.time_ns
 
     def handshake(self, seqs: tuple[int, int], packet: int, times_ns: tuple[int, int, int]) -> None:
         """SYN, SYN-ACK and ACK as they should be, and nothing before: what three segments would have told.
@@ -161,7 +161,7 @@ class Connection:
             self.history.note(letter.upper(), direction)
         if self.established_ns is None:
             self._establish(direction, segment)
-        if acknowledges:
+        if acknowledges and (segment.ack != peer.acked_seq or peer.pending is not None):
             self._acknowledge(peer, 1 - direction, segment)
         if length:
             self._payload(side, direction, segment)
@@ -169,7 +169,7 @@ class Connection:
             self._bare(side, direction, segment)
         if segment.window == 0 or side.window_closed:
             self._window(side, direction, segment)
-        if acknowledges and peer.fin_end is not None:
+        if side.fin_end is not None and peer.fin_end is not None:
             self._check_end(segment)
 
     def _control(self, side: Side, peer: Side, direction: int, segment: Segment) -> None:
@@ -189,7 +189,7 @@ class Connection:
             self._payload(side, direction, segment)
         if flags & FIN:
             self._finish(side, direction, segment)
-        if flags & ACK and peer.fin_end is not None:
+        if side.fin_end is not None and peer.fin_end is not None:
             self._check_end(segment)
 
     def acknowledged(self, from_client: int, from_server: int, packet: int, time_ns: int) -> None:
@@ -383,6 +383,12 @@ class Connection:
     # ---- payload
 
     def _payload(self, side: Side, direction: int, segment: Segment) -> None:
+        if segment.seq == side.next_seq and side.pending is None and not segment.flags & SYN:
+            side.unique += segment.length
+            self._deliver(side, direction, 0, segment)
+            if side.next > side.high:
+                side.high = side.next
+            return
         seq = segment.seq + 1 & MASK if segment.flags & SYN else segment.seq
         ahead = distance(seq, side.next_seq)
         if ahead == -1 and segment.length == 1 and not segment.flags & (SYN | FIN) and side.pending is None:

@@ -319,9 +319,9 @@ class Walk:
                 side.add_ttl(ttl_low, packets)
             else:
                 self._add_ttls(side, index, end)
-            if side.network is None:
-                side.network = int(self._batch.network[self._rows_from(index, end)[0]])
-            if network_low != side.network or network_high != network_low:
+            if side.network is None and network_low == network_high:
+                side.network = network_low
+            elif network_low != side.network or network_high != network_low:
                 self._network(connection, end ^ connection.client_end, index, end)
             if ack >= 0:
                 peer = connection.sides[1 - (end ^ connection.client_end)]
@@ -360,6 +360,8 @@ class Walk:
         """The direction comes under other tags than before: two networks with the same addresses."""
         side, rows = connection.sides[direction], self._rows_from(index, end)
         networks = self._batch.network[rows]
+        if side.network is None:
+            side.network = int(networks[0])
         odd = np.flatnonzero(networks != side.network)
         if len(odd):
             row = rows[odd[0]]
