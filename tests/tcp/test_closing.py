@@ -143,9 +143,10 @@ def test_both_reset() -> None:
     assert connection.state == "RSTR"
 
 
-def test_a_reset_outside_the_window_is_told_and_not_believed() -> None:
+@pytest.mark.parametrize("at", [-5000, 0x50000000])
+def test_a_reset_outside_the_window_is_told_and_not_believed(at: int) -> None:
     """RFC 9293 section 3.10.7.4: its receiver drops it; the connection goes on."""
-    talk = opened().exchange().s("RST", at=-5000).exchange().close()
+    talk = opened().exchange().s("RST", at=at).exchange().close()
     connection = the(talk)
     assert codes(connection) == ["rst_out_of_window", "segment_after_rst", "segment_after_rst", "segment_after_rst"]
     assert connection.requests == connection.responses == 2

@@ -156,6 +156,18 @@ def test_a_hole_before_a_fin_that_nobody_acknowledged() -> None:
     assert (FROM_SERVER, Ending.FIN, 5) in reader.ends
 
 
+def test_an_acknowledgment_that_reaches_just_behind_the_hole_gives_it_up() -> None:
+    talk = opened().s(BODY[:10]).s(BODY[10:20], lose=True).s(BODY[20:])
+    talk.c("ACK", ack=talk.isn[1] + 1 + 20).c("ACK")
+    assert read(talk).told[1] == (FROM_SERVER, 10, 10, 6)
+
+
+def test_data_that_is_acknowledged_is_no_acknowledgment_of_the_fin() -> None:
+    talk = opened().s(BODY[:10]).s(BODY[10:], lose=True).s("FIN ACK").c("ACK", ack=9000 + 1 + 30).c("ACK")
+    assert read(talk).told[1:] == [(FROM_SERVER, 10, 20, 7)]
+    assert (FROM_SERVER, Ending.FIN, 7) in read(talk).ends
+
+
 def test_several_holes() -> None:
     talk = opened()
     for start in range(0, 30, 3):
@@ -212,6 +224,21 @@ def test_a_segment_that_repeats_and_goes_on() -> None:
     talk = opened().s(BODY[:10]).s(BODY, at=0)
     assert read(talk).told[1:] == [(FROM_SERVER, 10, BODY[10:], 5)]
     assert the(talk).server_traffic.retransmitted_bytes == 10
+
+
+def test_the_last_byte_again_with_new_ones_is_no_probe() -> None:
+    talk = opened().s(BODY[:10]).s(BODY[9:], at=9)
+    assert read(talk).of(FROM_SERVER) == [BODY]
+    traffic = the(talk).server_traffic
+    assert (traffic.keepalives, traffic.bytes, traffic.retransmitted_bytes) == (0, 30, 1)
+
+
+def test_the_last_bytes_captured_behind_the_acknowledged_fin_came_late() -> None:
+    talk = opened().s(BODY[:10]).s(BODY[10:], lose=True).s("FIN ACK").c("ACK").s(BODY[10:], at=10)
+    connection = the(talk)
+    traffic = connection.server_traffic
+    assert (traffic.out_of_order, traffic.bytes, traffic.missing_bytes, traffic.retransmitted_bytes) == (1, 30, 0, 0)
+    assert codes(connection) == ["hole_filled_late"]
 
 
 def test_data_in_a_syn() -> None:
