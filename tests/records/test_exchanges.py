@@ -39,6 +39,13 @@ def test_a_request_that_crossed_the_servers_close() -> None:
     assert _acknowledged(exchange) == 0
 
 
+def test_a_request_of_which_a_part_was_acknowledged_did_not_cross_the_close() -> None:
+    talk = opened().exchange().wait(5).c(REQUEST)
+    exchange = _last(talk.s("FIN ACK", ack=talk.wire(0) - len(REQUEST) + 10).s("RST", ack=0))
+    assert exchange.race is None
+    assert _acknowledged(exchange) == 10
+
+
 def test_a_request_that_was_acknowledged_and_then_not_answered_is_no_race() -> None:
     exchange = _last(opened().exchange().c(REQUEST).s("ACK").s("FIN ACK").c("FIN ACK").s("ACK"))
     assert exchange.race is None

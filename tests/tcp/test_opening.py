@@ -53,6 +53,10 @@ def test_a_syn_ack_that_nobody_answers() -> None:
     assert connection.anomalies == []
 
 
+def test_the_servers_own_acknowledgments_complete_nothing() -> None:
+    assert the(Talk().c("SYN").s("SYN ACK").s("ACK")).opened.how == "half-open"
+
+
 def test_the_client_resets_what_it_did_not_want() -> None:
     connection = the(Talk().c("SYN").s("SYN ACK").c("RST"))
     assert connection.opened.how == "half-open"
@@ -279,6 +283,8 @@ def test_copies_that_the_capture_made_are_one_packet() -> None:
     ("ttl", "to_server", "to_client", "vantage"),
     [
         ((64, 64), 0.0, 0.0, None),
+        ((64, 64), 0.002, 0.0, None),
+        ((64, 64), 0.0, 0.002, None),
         ((64, 64), 0.05, 0.0, "client"),
         ((64, 64), 0.0, 0.05, "server"),
         ((64, 57), 0.0, 0.0, "client"),

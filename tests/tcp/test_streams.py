@@ -274,6 +274,11 @@ def test_a_snap_length_that_leaves_headers_only() -> None:
     assert read(talk).of(FROM_SERVER) == [len(RESPONSE)]
 
 
+def test_what_the_snap_length_cut_behind_a_hole_is_a_hole_too() -> None:
+    talk = Talk(snaplen=54 + 10).handshake().s(BODY[:10]).s(BODY[10:20], lose=True).s(BODY).s(BODY[10:20], at=10)
+    assert read(talk).of(FROM_SERVER) == [BODY[:20], 30]
+
+
 def test_a_capture_that_begins_in_the_middle_and_out_of_order() -> None:
     """The first byte seen is offset 0; what comes before it later is counted, but no longer told."""
     talk = Talk().s(BODY[10:20], at=10).s(BODY[:10], at=0).s(BODY[20:], at=20)
@@ -283,6 +288,11 @@ def test_a_capture_that_begins_in_the_middle_and_out_of_order() -> None:
     assert connection.server_traffic.bytes == 30
     assert connection.server_traffic.missing_bytes == 0
     assert connection.server_traffic.retransmitted_bytes == 0
+
+
+def test_what_is_missing_between_an_early_byte_and_the_first_one_seen() -> None:
+    traffic = the(Talk().s(BODY[20:], at=20).s(BODY[:5], at=0)).server_traffic
+    assert (traffic.bytes, traffic.missing_bytes) == (15, 15)
 
 
 def test_only_one_side_was_captured() -> None:
