@@ -85,7 +85,7 @@ def test_keep_alive_probes_are_told() -> None:
 
 
 def test_of_a_watched_connection_every_row_is_a_step() -> None:
-    talk = opened().c(REQUEST).s(b"a").s(b"b").c("ACK").c("ACK")
+    talk = Talk().c(REQUEST, at=0).s(b"a", at=0).s(b"b").c("ACK").c("ACK").c("ACK")
     assert _steps(talk, watched=True) == [([packet], False) for packet in range(1, talk.last + 1)]
 
 
