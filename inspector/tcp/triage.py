@@ -61,7 +61,10 @@ class Steps(NamedTuple):
 
 
 def triage(batch: PacketBatch, groups: Groups, watched: Mask) -> Steps:
-    """Sort out a batch. `watched`: per tuple of `groups`, whether each of its rows is to be a step of its own."""
+    """Sort out a batch. `watched`: per tuple of `groups`, whether each of its rows is to be a step of its own.
+
+    Groups that begin with a SYN are sorted out all the same: nearly always they are new connections.
+    """
     order = groups.order
     n = len(order)
     flags, seq = batch.flags[order], batch.seq[order]
@@ -73,7 +76,7 @@ def triage(batch: PacketBatch, groups: Groups, watched: Mask) -> Steps:
     group_starts = np.flatnonzero(starts_group)
     group_of = np.cumsum(starts_group) - 1
     group_tuple = (np.cumsum(starts_tuple) - 1)[group_starts]
-    watched_rows = watched[group_tuple][group_of]
+    watched_rows = (watched[group_tuple] & ~plain_syn[group_starts])[group_of]
 
     by_direction = (np.flatnonzero(direction == 0), np.flatnonzero(direction == 1))
     window_open = batch.window[order] != 0

@@ -147,6 +147,8 @@ class Walk:
 
     def _steps_of(self, connection: Connection, index: int, step: int, end: int) -> int | None:
         """Tell a connection its steps; the sorted position from which on its rows are late, if any."""
+        if connection.watching and self._flags[step] & _LIFE == SYN:
+            return self._all_rows_of(connection, self._group_starts[index], self._group_starts[index + 1])
         run, direction = self._run, self._direction
         step = self._handshake(connection, step, end)
         while step < end:
@@ -162,6 +164,14 @@ class Walk:
             step += 1
             if connection.holding:
                 step = self._follow(connection, index, step, end)
+        return None
+
+    def _all_rows_of(self, connection: Connection, start: int, end: int) -> int | None:
+        """Tell all rows of a group whose SYN was a late copy; from which sorted position on they are late, if any."""
+        for position in range(start, end):
+            if connection.ended and self._clock_ns[self._steps.order[position]] > connection.ended_ns + LINGER_NS:
+                return position
+            self._rows_of(connection, position, position + 1)
         return None
 
     def _handshake(self, connection: Connection, step: int, end: int) -> int:
