@@ -15,7 +15,11 @@ def main() -> None:
 
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.exit(run())
+    status = run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything is written: to give a report's records back to the system one by one would only take time.
+    os._exit(status)
 
 
 if __name__ == "__main__":

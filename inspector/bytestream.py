@@ -19,6 +19,10 @@ FROM_CLIENT = 0
 FROM_SERVER = 1
 
 
+#: A packet, and its capture time in nanoseconds since the Unix epoch.
+Arrival = tuple[int, int]
+
+
 class StreamChunk(Protocol):
     """In-order bytes of one direction. Offsets count from the first byte after the SYN (or the first byte seen)."""
 
@@ -32,11 +36,8 @@ class StreamChunk(Protocol):
     def view(self, offset: int) -> memoryview | bytes:
         """The bytes from `offset` (inside the chunk) to the end of the piece that holds it: at least one byte."""
 
-    def packet_at(self, offset: int) -> int:
+    def arrival(self, offset: int) -> Arrival:
         """The packet with which the byte at `offset`, and all before it, had arrived."""
-
-    def time_at(self, offset: int) -> int:
-        """Capture time of `packet_at(offset)`, nanoseconds since the Unix epoch."""
 
 
 class Ending(Enum):
@@ -82,24 +83,20 @@ class StreamSink(Protocol):
 class Piece:
     """A chunk of one piece: one segment's payload, or what a reassembler held."""
 
-    __slots__ = ("_data", "_packet", "_time_ns", "direction", "length", "offset")
+    __slots__ = ("_arrival", "_data", "direction", "length", "offset")
 
     def __init__(self, direction: int, offset: int, data: memoryview | bytes, packet: int, time_ns: int) -> None:
         self.direction = direction
         self.offset = offset
         self.length = len(data)
         self._data = data
-        self._packet = packet
-        self._time_ns = time_ns
+        self._arrival = (packet, time_ns)
 
     def view(self, offset: int) -> memoryview | bytes:
         return self._data if offset == self.offset else self._data[offset - self.offset :]
 
-    def packet_at(self, offset: int) -> int:
-        return self._packet
-
-    def time_at(self, offset: int) -> int:
-        return self._time_ns
+    def arrival(self, offset: int) -> Arrival:
+        return self._arrival
 
 
 class Pieces:
@@ -130,11 +127,9 @@ class Pieces:
         at = self._index(offset)
         return self._data[at][offset - self._starts[at] :]
 
-    def packet_at(self, offset: int) -> int:
-        return self._packets[self._index(offset)]
-
-    def time_at(self, offset: int) -> int:
-        return self._times[self._index(offset)]
+    def arrival(self, offset: int) -> Arrival:
+        at = self._index(offset)
+        return self._packets[at], self._times[at]
 
 
 class Rest:
@@ -151,8 +146,5 @@ class Rest:
     def view(self, offset: int) -> memoryview | bytes:
         return self._whole.view(offset)
 
-    def packet_at(self, offset: int) -> int:
-        return self._whole.packet_at(offset)
-
-    def time_at(self, offset: int) -> int:
-        return self._whole.time_at(offset)
+    def arrival(self, offset: int) -> Arrival:
+        return self._whole.arrival(offset)

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from inspector.bytestream import FROM_CLIENT
+from inspector.bytestream import FROM_CLIENT, StreamChunk
 from inspector.events import Event
 from inspector.inspection import Inspection
 from inspector.packets.batch import RawBatch
 from inspector.packets.decode import PacketDecoder
 from inspector.protocols.decoder import Emit, StreamDecoder, renumbered
-from inspector.protocols.detect import HTTP1, DetectingDecoder
+from inspector.protocols.detect import HTTP1, DetectingDecoder, decoder_for
 from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.records.builder import after_close, connection_record
 from inspector.records.capture import CaptureRecord
@@ -110,14 +110,14 @@ class Inspector:
 
     # ---- from TCP to a protocol
 
-    def _open_stream(self, connection: TcpConnection) -> DetectingDecoder:
+    def _open_stream(self, connection: TcpConnection, start: StreamChunk | None) -> StreamDecoder:
         """The first payload of a connection: somebody must read it and keep the books."""
         book = ExchangeBook(self.options.show_secrets)
         connection.book = book
         emit: Callable[[Event], None] = book.take
         if connection.log is not None:
             emit = partial(self._take_and_note, connection, book)
-        return DetectingDecoder(emit, DECODERS, partial(_roles_from_content, connection), connection.hand_over)
+        return decoder_for(start, emit, DECODERS, partial(_roles_from_content, connection), connection.hand_over)
 
     def _take_and_note(self, connection: TcpConnection, book: ExchangeBook, event: Event) -> None:
         book.take(event)

@@ -106,6 +106,26 @@ def _detect_http1(start: bytes) -> Detected | Undecided:
     return Undecided.NO
 
 
+def decoder_for(
+    start: StreamChunk | None,
+    emit: Emit,
+    decoders: Mapping[str, Callable[[Emit], StreamDecoder]],
+    on_roles: Callable[[int], bool],
+    become: Callable[[StreamDecoder], None],
+) -> StreamDecoder:
+    """Who reads a connection whose first bytes are in `start` (None: they are missing), all of which comes later.
+
+    The decoder itself where the first piece tells it and the roles are as they should be, which is nearly always so;
+    else a DetectingDecoder, whose arguments the others are.
+    """
+    if start is not None:
+        answer = detect(bytes(start.view(start.offset)[:MAX_HELD]), start.offset == 0)
+        if isinstance(answer, Detected) and answer.sender == start.direction and answer.protocol in decoders:
+            on_roles(FROM_CLIENT)
+            return decoders[answer.protocol](emit)
+    return DetectingDecoder(emit, decoders, on_roles, become)
+
+
 class DetectingDecoder:
     """A StreamDecoder for a connection whose protocol is not known yet.
 
@@ -165,7 +185,7 @@ class DetectingDecoder:
             offset += piece.length
             chunk.direction = piece.direction
         if self._inner is None:
-            self._packet, self._ns = chunk.packet_at(end - 1), chunk.time_at(end - 1)
+            self._packet, self._ns = chunk.arrival(end - 1)
         elif offset < end:
             self._inner.data(chunk if offset == chunk.offset else Rest(chunk, offset))
 
@@ -260,10 +280,10 @@ class Reversed:
 
 def _piece_at(chunk: StreamChunk, offset: int) -> Piece:
     """The piece of a chunk that begins at `offset`."""
-    return Piece(chunk.direction, offset, chunk.view(offset), chunk.packet_at(offset), chunk.time_at(offset))
+    return Piece(chunk.direction, offset, chunk.view(offset), *chunk.arrival(offset))
 
 
 def _copy(piece: Piece) -> Piece:
     """A piece that outlives the call that brought it."""
     offset = piece.offset
-    return Piece(piece.direction, offset, bytes(piece.view(offset)), piece.packet_at(offset), piece.time_at(offset))
+    return Piece(piece.direction, offset, bytes(piece.view(offset)), *piece.arrival(offset))

@@ -22,6 +22,9 @@ from inspector.tcp.states import NEXT, EndState, History, Input
 
 #: A sequence number farther away than this from where a direction stands is not believed: no window reaches it.
 BELIEVED_DISTANCE = 1 << 30
+_HALF = 1 << 31
+#: Makes who takes a connection's byte streams, given the chunk that they begin with (None: with a hole).
+MakeSink = Callable[["Connection", StreamChunk | None], StreamSink]
 #: Anomalies that are kept of a connection; further ones are counted.
 KEPT_ANOMALIES = 256
 
@@ -49,7 +52,7 @@ class Connection:
         role_from: str,
         packet: int,
         time_ns: int,
-        make_sink: Callable[[Connection], StreamSink],
+        make_sink: MakeSink,
     ) -> None:
         self.id = -1
         """Numbered by the tracker at the end of the batch that began the connection."""
@@ -116,7 +119,7 @@ class Connection:
         side.next = side.high = side.next + length
         side.next_seq = (seq + length) & MASK
         side.unique += length
-        (self.sink or self._open_sink()).data(chunk)
+        (self.sink or self._open_sink(chunk)).data(chunk)
         return True
 
     def segment(self, direction: int, segment: Segment) -> None:
@@ -320,7 +323,7 @@ class Connection:
     @staticmethod
     def _note_ack(acked: Side, ack: int) -> None:
         known = acked.acked_seq
-        if known is None or (ack != known and distance(ack, known) > 0):
+        if known is None or 0 < (ack - known) & MASK < _HALF:
             acked.acked_seq = ack
 
     def _give_up_acknowledged(self, side: Side, direction: int, packet: int, time_ns: int) -> None:
@@ -449,7 +452,8 @@ class Connection:
         side.next_seq = (side.next_seq + length) & MASK
         if captured:
             data = segment.payload()[skip : skip + captured]
-            (self.sink or self._open_sink()).data(Piece(direction, offset, data, segment.packet, segment.time_ns))
+            piece = Piece(direction, offset, data, segment.packet, segment.time_ns)
+            (self.sink or self._open_sink(piece)).data(piece)
         if captured < length:
             direction, sink = self._direction_of(side), self.sink or self._open_sink()
             sink.gap(direction, offset + captured, length - captured, segment.packet, segment.time_ns)
@@ -497,18 +501,18 @@ class Connection:
         """The direction of a side now: what was just delivered may have turned the connection round."""
         return FROM_CLIENT if side is self.sides[FROM_CLIENT] else FROM_SERVER
 
-    def _open_sink(self) -> StreamSink:
-        self.sink = self.make_sink(self)
+    def _open_sink(self, start: StreamChunk | None = None) -> StreamSink:
+        """Who takes the byte streams, which begin with `start`."""
+        self.sink = self.make_sink(self, start)
         return self.sink
 
     # ---- closing
 
     def _finish(self, side: Side, direction: int, segment: Segment) -> None:
-        seq = segment.seq + (1 if segment.flags & SYN else 0)
-        end = side.next + distance((seq + segment.length) & MASK, side.next_seq)
         if side.fin_end is None:
             self._remember_application()
-            side.fin_end = max(end, 0)
+            side.fin_seq = (segment.seq + segment.length + (1 if segment.flags & SYN else 0)) & MASK
+            side.fin_end = max(0, side.next + distance(side.fin_seq, side.next_seq))
             side.fin_packet, side.fin_ns = segment.packet, segment.time_ns
             side.fin_ack = segment.ack if segment.flags & ACK else None
             self._log("fin", direction, segment)

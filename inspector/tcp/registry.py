@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inspector.bytestream import FROM_CLIENT, StreamSink
+from inspector.bytestream import FROM_CLIENT
 from inspector.packets.batch import I64, U64
-from inspector.tcp.connection import Connection
+from inspector.tcp.connection import Connection, MakeSink
 from inspector.tcp.flow_table import CONNECTION, ENDED, FlowTable
 
 
@@ -31,7 +31,7 @@ class Registry:
 
     def __init__(
         self,
-        make_sink: Callable[[Connection], StreamSink],
+        make_sink: MakeSink,
         on_new: Callable[[Connection], None] | None,
     ) -> None:
         self._make_sink = make_sink

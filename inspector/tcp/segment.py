@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import accumulate
 
+from inspector.bytestream import Arrival
 from inspector.packets.batch import I64, PacketBatch
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
@@ -102,8 +103,6 @@ class Run:
             inside -= self._starts[at - self._first]
         return rows.buffer[start + inside : start + length]
 
-    def packet_at(self, offset: int) -> int:
-        return self._rows.packets[self._locate(offset)]
-
-    def time_at(self, offset: int) -> int:
-        return self._rows.times_ns[self._locate(offset)]
+    def arrival(self, offset: int) -> Arrival:
+        at = self._locate(offset)
+        return self._rows.packets[at], self._rows.times_ns[at]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspector.tcp.reassembly import Reassembler
-from inspector.tcp.sequence import RangeSet, distance
+from inspector.tcp.sequence import MASK, RangeSet, distance
 from inspector.tcp.states import EndState
 
 
@@ -12,6 +12,7 @@ class Side:
 
     __slots__ = (
         *("acked_seq", "base_seq", "captured", "early", "end_delivered", "fin_ack", "fin_end", "fin_ns", "fin_packet"),
+        *("fin_seq",),
         *("high", "isn", "keepalives", "next", "next_seq", "missing", "network", "out_of_order", "packets"),
         *("pending", "probing"),
         *("retransmitted", "rst_ack", "rst_ns", "rst_packet", "rst_ttl", "state", "ttl"),
@@ -43,6 +44,8 @@ class Side:
         """Highest acknowledgment number that the peer sent."""
         self.fin_end: int | None = None
         """Stream offset behind the last byte, by the FIN."""
+        self.fin_seq = 0
+        """Its sequence number: of the byte behind the last one."""
         self.fin_packet: int | None = None
         self.fin_ns = 0
         self.fin_ack: int | None = None
@@ -80,6 +83,8 @@ class Side:
         """Whether the peer acknowledged the FIN; None without one."""
         if self.fin_end is None:
             return None
+        if self.acked_seq == (self.fin_seq + 1) & MASK:
+            return True
         acked = self.acked()
         return acked is not None and acked > self.fin_end
 

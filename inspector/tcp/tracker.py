@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from inspector.bytestream import StreamSink
 from inspector.packets.batch import IcmpError, PacketBatch
-from inspector.tcp.connection import Connection
+from inspector.tcp.connection import Connection, MakeSink
 from inspector.tcp.flow_table import SYN_ONLY, group
 from inspector.tcp.registry import Late, Registry
 from inspector.tcp.triage import triage
@@ -30,7 +29,7 @@ class Tracker:
 
     def __init__(
         self,
-        make_sink: Callable[[Connection], StreamSink],
+        make_sink: MakeSink,
         on_new: Callable[[Connection], None] | None = None,
     ) -> None:
         self._registry = Registry(make_sink, on_new)

@@ -35,7 +35,7 @@ def _bytes(tracker: Tracker) -> int:
 
 
 def test_a_syn_alone_costs_a_row_of_arrays() -> None:
-    tracker = Tracker(lambda connection: Reader())
+    tracker = Tracker(lambda connection, start: Reader())
     rng = np.random.default_rng(1)
     addresses = rng.choice(1 << 31, FLOOD, replace=False)
     rows = 10_000

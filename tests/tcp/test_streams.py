@@ -36,9 +36,9 @@ class Reader:
         offset, end = chunk.offset, chunk.offset + chunk.length
         while offset < end:
             view = bytes(chunk.view(offset))
-            packet = chunk.packet_at(offset)
+            packet, time_ns = chunk.arrival(offset)
             assert chunk.view(offset + len(view) - 1) == view[-1:]
-            assert chunk.time_at(offset) >= START_NS
+            assert time_ns >= START_NS
             self.told.append((chunk.direction, offset, view, packet))
             offset += len(view)
 
@@ -76,7 +76,7 @@ def read(talk: Talk, reader: Reader | None = None) -> Reader:
     """What a reader of the one connection of a talk is told."""
     reader = reader or Reader()
 
-    def open_sink(connection: Connection) -> Reader:
+    def open_sink(connection: Connection, start: StreamChunk | None) -> Reader:
         return reader
 
     tracker = Tracker(open_sink)
@@ -339,7 +339,7 @@ def test_a_number_far_ahead_allocates_nothing() -> None:
     read(talk)
     tracemalloc.start()
     try:
-        tracker = Tracker(lambda connection: Reader())
+        tracker = Tracker(lambda connection, start: Reader())
         tracker.feed(batch)
         (connection,) = tracker.finish()
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
@@ -455,7 +455,7 @@ def test_runs_keep_the_packet_and_time_of_every_byte() -> None:
     class Times(Reader):
         def data(self, chunk: StreamChunk) -> None:
             chunks.extend(
-                (offset, chunk.packet_at(offset), chunk.time_at(offset))
+                (offset, *chunk.arrival(offset))
                 for offset in range(chunk.offset, chunk.offset + chunk.length)
             )
 

@@ -17,7 +17,7 @@ from tests.tcp.test_streams import Reader
 
 
 def _tracker(begun: list[Connection] | None = None) -> Tracker:
-    return Tracker(lambda connection: Reader(), begun.append if begun is not None else None)
+    return Tracker(lambda connection, start: Reader(), begun.append if begun is not None else None)
 
 
 def _batches(*talks: Talk, rows: int) -> list[PacketBatch]:
@@ -110,7 +110,7 @@ def test_who_wants_to_know_is_told_of_each_new_connection_once() -> None:
 def test_bytes_are_copied_only_by_whoever_keeps_them() -> None:
     """What waits behind a hole outlives the batch that brought it."""
     reader = Reader()
-    tracker = Tracker(lambda connection: reader)
+    tracker = Tracker(lambda connection, start: reader)
     talk = opened().s(b"lost", lose=True).s(b"waits").s(b"lost", at=0)
     for batch in _batches(talk, rows=1):
         tracker.feed(batch)

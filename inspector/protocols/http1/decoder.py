@@ -157,7 +157,7 @@ class Http1Decoder:
             else:
                 self._pass_on(chunk, offset)
                 offset = end
-        last: Arrival | None = (chunk.packet_at(end - 1), chunk.time_at(end - 1))
+        last: Arrival | None = chunk.arrival(end - 1)
         if self._timing_out and chunk.direction == FROM_SERVER:
             last = self._before
         self._last[chunk.direction] = last
@@ -216,7 +216,7 @@ class Http1Decoder:
             held = side.held = Held(offset, self._byte_before(chunk, offset))
             self._timing_out = self._timing_out and side.direction == FROM_CLIENT
         data = bytes(chunk.view(offset)[: MAX_HEAD - len(held.data)])
-        held.add(data, chunk.packet_at(offset), chunk.time_at(offset))
+        held.add(data, *chunk.arrival(offset))
         while side.state is _HEAD or self._found(side, held):
             length = held.head_end()
             if length > 0 and self._message(side, chunk, bytes(held.data[:length]), held.start, held):
@@ -246,9 +246,9 @@ class Http1Decoder:
     def _message(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, held: Held | None) -> bool:
         """Take a whole header section that starts at `start`, in `held` or in the chunk; False: it is none."""
         if side.direction == FROM_CLIENT:
-            first_packet = chunk.packet_at(start) if held is None else held.origin()[0]
+            first_packet = chunk.arrival(start)[0] if held is None else held.origin()[0]
             return self._request(side, chunk, head, start, first_packet)
-        first = (chunk.packet_at(start), chunk.time_at(start)) if held is None else held.origin()
+        first = chunk.arrival(start) if held is None else held.origin()
         return self._response(side, chunk, head, start, first)
 
     def _request(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first_packet: int) -> bool:
@@ -256,7 +256,7 @@ class Http1Decoder:
         if parsed is None:
             return False
         stop = start + len(head)
-        packet, time_ns = chunk.packet_at(stop - 1), chunk.time_at(stop - 1)
+        packet, time_ns = chunk.arrival(stop - 1)
         fields = parsed.fields
         exchange = self._exchanges.ask(fields)
         if exchange == 0 and fields.version == "HTTP/1.0":
@@ -274,7 +274,7 @@ class Http1Decoder:
         if parsed is None:
             return False
         stop = start + len(head)
-        packet, time_ns = chunk.packet_at(stop - 1), chunk.time_at(stop - 1)
+        packet, time_ns = chunk.arrival(stop - 1)
         exchange = self._exchanges.answer(parsed.final)
         if exchange == 0 and parsed.fields.version == "HTTP/1.0":
             self.protocol = "http/1.0"
@@ -323,7 +323,7 @@ class Http1Decoder:
     def _advance(self, side: _Side, chunk: StreamChunk, end: int) -> None:
         """The message at hand goes on up to `end`, in this chunk."""
         side.position = side.seen = end
-        side.packet, side.time_ns = chunk.packet_at(end - 1), chunk.time_at(end - 1)
+        side.packet, side.time_ns = chunk.arrival(end - 1)
 
     def _read_length(self, side: _Side, chunk: StreamChunk, end: int) -> int:
         stop = side.body_end
@@ -364,7 +364,7 @@ class Http1Decoder:
         new = min(len(line), count)
         if side.held is None or new == len(line):
             side.held = Held(offset - new, self._byte_before(chunk, offset - new))
-        side.held.add(line[-new:], chunk.packet_at(offset - 1), chunk.time_at(offset - 1))
+        side.held.add(line[-new:], *chunk.arrival(offset - 1))
 
     def _break_chunks(self, side: _Side, start: int) -> None:
         """The line that starts at `start` is no chunk framing."""
@@ -518,5 +518,5 @@ class Http1Decoder:
         if self._timing_out and chunk.direction == FROM_SERVER:
             return self._before
         if offset > chunk.offset:
-            return chunk.packet_at(offset - 1), chunk.time_at(offset - 1)
+            return chunk.arrival(offset - 1)
         return self._last[chunk.direction]
