@@ -60,6 +60,10 @@ class Detected:
     """FROM_CLIENT or FROM_SERVER: who must have sent these bytes; None: either."""
 
 
+_REQUEST = Detected(HTTP1, FROM_CLIENT)
+_RESPONSE = Detected(HTTP1, FROM_SERVER)
+
+
 class Undecided(Enum):
     """The answers other than a protocol."""
 
@@ -97,10 +101,10 @@ def _detect_tls(start: bytes) -> Detected | Undecided:
 def _detect_http1(start: bytes) -> Detected | Undecided:
     if not start:
         return Undecided.MORE
-    if _STATUS_LINE.match(start):
-        return Detected(HTTP1, FROM_SERVER)
     if _REQUEST_LINE.match(start):
-        return Detected(HTTP1, FROM_CLIENT)
+        return _REQUEST
+    if _STATUS_LINE.match(start):
+        return _RESPONSE
     if b"\n" not in start and (_UNFINISHED_REQUEST_LINE.fullmatch(start) or _UNFINISHED_STATUS_LINE.fullmatch(start)):
         return Undecided.MORE
     return Undecided.NO

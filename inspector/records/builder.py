@@ -28,6 +28,11 @@ from inspector.tcp.states import conn_state
 _NEARER = 4
 #: Initial values of time to live that systems use.
 _INITIAL_TTLS = (32, 64, 128, 255)
+#: Routers that a packet has passed, by its time to live, if it began with one of these.
+_HOPS: dict[int | None, int | None] = {
+    None: None,
+    **{ttl: next(initial for initial in _INITIAL_TTLS if initial >= ttl) - ttl for ttl in range(256)},
+}
 
 
 def connection_record(
@@ -103,7 +108,6 @@ def opening(tcp: TcpConnection) -> Opening:
     return "refused" if tcp.sides[FROM_SERVER].rst_packet is not None else "unanswered"
 
 
-@lru_cache(maxsize=65_536)
 def _end(high: int, low: int, port: int) -> End:
     return End(ip_text(high, low), port)
 
@@ -136,8 +140,7 @@ def _traffic(side: Side) -> Traffic:
 
 def _vantage(tcp: TcpConnection) -> str | None:
     """Where the capture stood: at the end whose packets crossed no router, else at the one that answers much sooner."""
-    hops = [_hops(side.usual_ttl()) for side in tcp.sides]
-    client, server = hops
+    client, server = _HOPS[tcp.sides[0].usual_ttl()], _HOPS[tcp.sides[1].usual_ttl()]
     if client is not None and server is not None and (client or server):
         if client and server:
             return "between"
@@ -148,13 +151,6 @@ def _vantage(tcp: TcpConnection) -> str | None:
     if to_server > _NEARER * to_client:
         return "client"
     return "server" if to_client > _NEARER * to_server else None
-
-
-def _hops(ttl: int | None) -> int | None:
-    """Routers that a packet has passed, if it began with one of the usual values."""
-    if ttl is None:
-        return None
-    return next(initial for initial in _INITIAL_TTLS if initial >= ttl) - ttl
 
 
 def _spoken(protocol: str | None, book: ExchangeBook) -> str:

@@ -5,79 +5,87 @@ The verdict is a function of the evidence: the FINs, RSTs and acknowledgment num
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from inspector.bytestream import FROM_SERVER
-from inspector.records.connection import Announced, Closed, Side
+from inspector.records.connection import Announced, Closed
+from inspector.records.connection import Side as SideName
 from inspector.records.exchanges import Sign
 from inspector.tcp.connection import Connection
 from inspector.tcp.sequence import distance
-from inspector.tcp.side import Side as TcpSide
+from inspector.tcp.side import Side
 
-SIDES: tuple[Side, Side] = ("client", "server")
+SIDES: tuple[SideName, SideName] = ("client", "server")
 
 
-class _End(NamedTuple):
-    """A first FIN or a first RST."""
-
-    packet: int
-    direction: int
-    how: Literal["fin", "rst"]
-    time_ns: int
-    ack: int | None
+#: A first FIN or a first RST: packet, direction, how, time, acknowledgment number. A plain tuple: two are made a
+#: connection.
+_End = tuple[int, int, Literal["fin", "rst"], int, int | None]
 
 
 def server_closed(connection: Connection) -> int | None:
     """The packet of the server's first FIN or RST."""
-    ends = _ends(connection, FROM_SERVER)
-    return min(ends).packet if ends else None
+    server = connection.sides[FROM_SERVER]
+    if server.rst_packet is None or server.fin_packet is None:
+        return server.fin_packet if server.rst_packet is None else server.rst_packet
+    return min(server.fin_packet, server.rst_packet)
 
 
 def closing(connection: Connection, sign: Sign | None, refused: bool, capture_end_ns: int) -> Closed | None:
     """The first close; None for a connection that is still open."""
-    ends = sorted(_ends(connection, 0) + _ends(connection, 1))
+    ends = _ends(connection)
     if not ends:
         return None
-    first = ends[0]
-    other_ends = [end for end in ends if end.direction != first.direction]
-    for end in other_ends:
-        if end.how == "fin" and _acknowledges_fin(first, connection.sides[end.direction]):
-            first, other_ends = end, [other for other in ends if other.direction == first.direction]
-            break
-    reply = other_ends[0] if other_ends else None
-    both_fin = first.how == "fin" and reply is not None and reply.how == "fin"
-    announced = sign if sign is not None and sign.packet <= first.packet else None
+    first, reply = _order(connection, ends)
+    packet, direction, how, time_ns, _ = first
+    announced = sign if sign is not None and sign.packet <= packet else None
+    both_fin = how == "fin" and reply is not None and reply[2] == "fin"
     # By position, in the record's order: msgspec takes much longer over keywords.
     return Closed(
-        SIDES[first.direction],
-        first.how,
-        first.packet,
-        first.time_ns,
-        both_fin and reply is not None and not _acknowledges_fin(reply, connection.sides[first.direction]),
-        None if refused else _idle(connection, first, announced),
+        SIDES[direction],
+        how,
+        packet,
+        time_ns,
+        both_fin and reply is not None and not _acknowledges_fin(reply, connection.sides[direction]),
+        None if refused else _idle(connection, time_ns, announced),
         _announced(announced),
-        reply.how if reply else None,
-        reply.packet if reply else None,
-        max(0, reply.time_ns - first.time_ns) if reply else None,
+        reply[2] if reply else None,
+        reply[0] if reply else None,
+        max(0, reply[3] - time_ns) if reply else None,
         _half_closed(first, reply, ends, capture_end_ns),
     )
 
 
-def _ends(connection: Connection, direction: int) -> list[_End]:
-    side = connection.sides[direction]
-    ends = []
-    if side.fin_packet is not None:
-        ends.append(_End(side.fin_packet, direction, "fin", side.fin_ns, side.fin_ack))
-    if side.rst_packet is not None:
-        ends.append(_End(side.rst_packet, direction, "rst", side.rst_ns, side.rst_ack))
+def _ends(connection: Connection) -> list[_End]:
+    """The first FIN and the first RST of both sides, as far as there are such, in capture order."""
+    ends: list[_End] = []
+    for direction, side in enumerate(connection.sides):
+        if side.fin_packet is not None:
+            ends.append((side.fin_packet, direction, "fin", side.fin_ns, side.fin_ack))
+        if side.rst_packet is not None:
+            ends.append((side.rst_packet, direction, "rst", side.rst_ns, side.rst_ack))
+    ends.sort()
     return ends
 
 
-def _acknowledges_fin(end: _End, other: TcpSide) -> bool:
+def _order(connection: Connection, ends: list[_End]) -> tuple[_End, _End | None]:
+    """Which end came first, and what the other side did: the capture's order, unless the first acknowledges a FIN."""
+    first = ends[0]
+    reply = None
+    for end in ends:
+        if end[1] != first[1]:
+            if end[2] == "fin" and _acknowledges_fin(first, connection.sides[end[1]]):
+                return end, first
+            reply = reply or end
+    return first, reply
+
+
+def _acknowledges_fin(end: _End, other: Side) -> bool:
     """Whether a FIN or RST acknowledges the other side's FIN, so that its sender had it."""
-    if end.ack is None or other.fin_end is None:
+    ack = end[4]
+    if ack is None or other.fin_end is None:
         return False
-    return other.next + distance(end.ack, other.next_seq) > other.fin_end
+    return other.next + distance(ack, other.next_seq) > other.fin_end
 
 
 def _announced(sign: Sign | None) -> Announced | None:
@@ -86,20 +94,20 @@ def _announced(sign: Sign | None) -> Announced | None:
     return Announced(SIDES[sign.by_server], sign.how, sign.packet, sign.time_ns)  # type: ignore[arg-type]
 
 
-def _idle(connection: Connection, first: _End, announced: Sign | None) -> int | None:
+def _idle(connection: Connection, closed_ns: int, announced: Sign | None) -> int | None:
     """From the last application byte, or the end of the handshake, to what ended the idleness."""
     since = connection.application_at_close_ns
     if since is None:
         since = connection.established_ns
     if since is None:
         return None
-    until = announced.time_ns if announced is not None and announced.ends_idleness else first.time_ns
+    until = announced.time_ns if announced is not None and announced.ends_idleness else closed_ns
     return max(0, until - since)
 
 
 def _half_closed(first: _End, reply: _End | None, ends: list[_End], capture_end_ns: int) -> int | None:
     """How long only one side had closed: until the other answered, or the same side gave up with a RST."""
-    if first.how != "fin":
+    if first[2] != "fin":
         return None
-    until = reply.time_ns if reply else ends[-1].time_ns if ends[-1].how == "rst" else capture_end_ns
-    return max(0, until - first.time_ns)
+    until = reply[3] if reply else ends[-1][3] if ends[-1][2] == "rst" else capture_end_ns
+    return max(0, until - first[3])

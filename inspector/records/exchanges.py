@@ -30,7 +30,7 @@ _REQUEST_WHOLE, _RESPONSE_WHOLE = 1, 2
 _BOTH_WHOLE = _REQUEST_WHOLE | _RESPONSE_WHOLE
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Sign:
     """A message that says that the connection will not go on."""
 
@@ -43,7 +43,7 @@ class Sign:
     """It came by itself while nothing else moved: an unsolicited 408."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Close:
     """What TCP knows of the connection's end, as far as a request's fate depends on it."""
 
@@ -105,14 +105,18 @@ class ExchangeBook:
 
     def settle(self, close: Close) -> None:
         """Fill in what only the end of the connection tells."""
+        acknowledged, server_closed = close.acknowledged, close.server_closed
         for exchange, progress in zip(self.exchanges, self._progress, strict=True):
-            request = exchange.request
-            if request is None or progress.start < 0:
+            request, start = exchange.request, progress.start
+            if request is None or start < 0:
                 continue
-            if close.acknowledged is not None:
+            if acknowledged is not None:
                 end = progress.end if progress.end >= 0 else close.sent
-                request.acknowledged_bytes = max(0, min(close.acknowledged, end) - progress.start)
-            exchange.race = _race(exchange, progress, close)
+                if end > acknowledged:
+                    end = acknowledged
+                request.acknowledged_bytes = end - start if end > start else 0
+            if server_closed is not None:
+                exchange.race = _race(exchange, progress, acknowledged, server_closed)
 
     # ---- one handler an event
 
@@ -242,13 +246,13 @@ def host_of(authority: str) -> str:
     return host.partition(":")[0]
 
 
-def _race(exchange: Exchange, progress: _Progress, close: Close) -> Literal["after", "crossed"] | None:
+def _race(
+    exchange: Exchange, progress: _Progress, acknowledged: int | None, server_closed: int
+) -> Literal["after", "crossed"] | None:
     """Whether the request met the server's close (CONTRACT: exchanges[].race)."""
-    if close.server_closed is None:
-        return None
-    if progress.first_packet > close.server_closed:
+    if progress.first_packet > server_closed:
         return "after"
-    lost = exchange.response is None and close.acknowledged is not None and close.acknowledged <= progress.start
+    lost = exchange.response is None and acknowledged is not None and acknowledged <= progress.start
     return "crossed" if lost else None
 
 

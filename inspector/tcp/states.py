@@ -113,6 +113,10 @@ def conn_state(client: EndState, server: EndState, payload: bool) -> str:
 
     `payload`: whether any payload was seen, which tells a refused connection from one reset by both sides.
     """
+    return _VERDICTS[client, server, payload]
+
+
+def _verdict(client: EndState, server: EndState, payload: bool) -> str:
     if server is EndState.RESET:
         if client in _OPENING or (client is EndState.RESET and not payload):
             return "REJ"
@@ -130,6 +134,14 @@ def conn_state(client: EndState, server: EndState, payload: bool) -> str:
     if client is EndState.ESTABLISHED and server is EndState.ESTABLISHED:
         return "S1"
     return "OTH"
+
+
+_VERDICTS = {
+    (client, server, payload): _verdict(client, server, payload)
+    for client in EndState
+    for server in EndState
+    for payload in (False, True)
+}
 
 
 class History:
