@@ -38,8 +38,8 @@ def inspect(
     from inspector.sources.open import open_capture
 
     # Records refer to nothing that refers back, and the circle of a connection and its decoder is broken at its end:
-    # there is little to collect, and looking for it all the time costs a tenth of a run.
-    gc.set_threshold(100_000, 20, 20)
+    # there is nothing to collect, and looking for it all the time costs a tenth of a run.
+    gc.disable()
     inspector = Inspector(options)
     with open_capture(paths) as source:
         interrupt = _Interrupt()

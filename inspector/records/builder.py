@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from inspector.bytestream import FROM_SERVER
 from inspector.endpoints import ip_text
+from inspector.events import Upgraded
 from inspector.records.closing import closing, server_closed
 from inspector.records.connection import (
     Anomaly,
@@ -59,7 +60,7 @@ def connection_record(
         _end(*tcp.server),
         tcp.role_from,  # type: ignore[arg-type]
         known[0][0] if known else None,
-        [name for name, _ in known[1:]],
+        [name for name, _ in known[1:]] if len(known) > 1 else [],
         known[0][1] if known else None,  # type: ignore[arg-type]
         _vantage(tcp),  # type: ignore[arg-type]
         tcp.first_ns,
@@ -69,7 +70,7 @@ def connection_record(
         Opened(
             how,
             tcp.syn_packet,
-            max(0, tcp.syns - 1),
+            tcp.syns - 1 if tcp.syns else 0,
             _handshake(tcp),
             not client.packets or not server.packets,
         ),
@@ -80,8 +81,8 @@ def connection_record(
         _traffic(server),
         protocol,  # type: ignore[arg-type]
         None,  # tls
-        _tunnel(book),
-        _upgrade(book),
+        _tunnel(book.upgraded),
+        _upgrade(book.upgraded),
         None if encrypted else book.request_count,
         None if encrypted else book.response_count,
         None,  # estimate
@@ -97,12 +98,12 @@ def connection_record(
 
 def opening(tcp: TcpConnection) -> Opening:
     """How the connection began (CONTRACT: opened.how)."""
+    if tcp.established_ns is not None:
+        return "handshake"
     if tcp.syn_packet is None and tcp.syn_ack_ns is None:
         server = tcp.sides[FROM_SERVER]
         answers_syn = server.rst_packet == tcp.first_packet and server.base_seq is None and tcp.role_from != "port"
         return "refused" if answers_syn else "mid-stream"
-    if tcp.established_ns is not None:
-        return "handshake"
     if tcp.syn_ack_ns is not None:
         return "half-open"
     return "refused" if tcp.sides[FROM_SERVER].rst_packet is not None else "unanswered"
@@ -160,15 +161,11 @@ def _spoken(protocol: str | None, book: ExchangeBook) -> str:
     return to if to in ("websocket", "h2c") else protocol
 
 
-def _tunnel(book: ExchangeBook) -> Tunnel | None:
-    upgraded = book.upgraded
-    if upgraded is None or upgraded.target is None:
-        return None
-    return Tunnel(upgraded.target)
+def _tunnel(upgraded: Upgraded | None) -> Tunnel | None:
+    return None if upgraded is None or upgraded.target is None else Tunnel(upgraded.target)
 
 
-def _upgrade(book: ExchangeBook) -> Upgrade | None:
-    upgraded = book.upgraded
+def _upgrade(upgraded: Upgraded | None) -> Upgrade | None:
     return None if upgraded is None or upgraded.target is not None else Upgrade(upgraded.to, upgraded.packet)
 
 

@@ -7,6 +7,7 @@ the connection can tell (how far a request was acknowledged, whether it met the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -238,6 +239,7 @@ class ExchangeBook:
             self.names.setdefault(host, "authority" if fields.version == "HTTP/2" else "host")
 
 
+@lru_cache(maxsize=4096)
 def host_of(authority: str) -> str:
     """The host of an authority (RFC 3986 section 3.2), in lower case, without user information, port and brackets."""
     host = authority.rpartition("@")[2].strip().lower()

@@ -133,7 +133,10 @@ class Http1Decoder:
         return None if last is None else last[1]
 
     def _last_application_byte(self) -> Arrival | None:
-        return max((last for last in self._last if last is not None), default=None)
+        client, server = self._last
+        if client is None or server is None:
+            return client or server
+        return max(client, server)
 
     # What a decoder is told
 
