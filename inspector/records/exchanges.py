@@ -7,8 +7,8 @@ the connection can tell (how far a request was acknowledged, whether it met the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from inspector.bytestream import FROM_CLIENT
