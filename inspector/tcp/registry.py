@@ -6,8 +6,8 @@ its number and where its sequence numbers began, which tells a late segment from
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
+from heapq import heappush
 from typing import NamedTuple
 
 import numpy as np
@@ -40,8 +40,9 @@ class Registry:
         self.table = FlowTable()
         self.live: dict[int, Connection] = {}
         """By slot."""
-        self.closing: deque[Connection] = deque()
-        """Connections that have ended, in the order of their ends, until they retire."""
+        self.closing: list[tuple[int, int, Connection]] = []
+        """Connections that have ended, until they retire: a heap by the time of their ends as they were queued, then
+        by first packet."""
         self.retired: list[Connection] = []
         """Connections whose story is over, in that order; whoever reads it empties it."""
         self.late: list[Late] = []
@@ -59,11 +60,9 @@ class Registry:
 
     def new(self, slot: int, client_end: int, role_from: str, packet: int, time_ns: int) -> Connection:
         high_0, low_0, high_1, low_1, all_ports = self.table.words
-        ports = int(all_ports[slot])
-        ends = (
-            (int(high_0[slot]), int(low_0[slot]), ports >> 16),
-            (int(high_1[slot]), int(low_1[slot]), ports & 0xFFFF),
-        )
+        ports = all_ports.item(slot)
+        first = (high_0.item(slot), low_0.item(slot), ports >> 16)
+        ends = (first, (high_1.item(slot), low_1.item(slot), ports & 0xFFFF))
         connection = Connection(ends, client_end, role_from, packet, time_ns, self._make_sink)
         connection.slot = slot
         return connection
@@ -89,6 +88,11 @@ class Registry:
         side.add_ttl(int(table.syn_ttl[slot]), side.packets)
         side.network = int(table.syn_network[slot])
         return connection
+
+    def retire_later(self, connection: Connection) -> None:
+        """The connection has ended: queue it."""
+        connection.queued = True
+        heappush(self.closing, (connection.ended_ns, connection.first_packet, connection))
 
     def retire(self, connection: Connection) -> None:
         """The connection's story is over: its slot remembers only its number and where its sequence numbers began."""

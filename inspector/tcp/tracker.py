@@ -9,6 +9,7 @@ are late: counted, and an anomaly of its number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from heapq import heappop, merge
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Tracker:
     ) -> None:
         self._registry = Registry(make_sink, on_new)
         self._clock_ns = 0
-        """The latest time that any segment had: capture times may run backwards, the clock does not."""
+        """The latest time that any segment or idle tick had: capture times may run backwards, the clock does not."""
 
     @property
     def connections(self) -> int:
@@ -42,7 +43,11 @@ class Tracker:
         return self._registry.connections
 
     def feed(self, batch: PacketBatch) -> list[Connection]:
-        """Take a batch; the connections that retired with it, numbered, in the order of their retirement."""
+        """Take a batch; the connections that retired with it, numbered, in the order of their retirement.
+
+        The clock goes by the segments, so that it stands the same at each of them however a capture is cut; and by
+        idle ticks, the batches without any packet (`end_packet` 0) that a live source sends and a file never has.
+        """
         registry = self._registry
         if len(batch):
             groups = group(batch)
@@ -51,6 +56,8 @@ class Tracker:
             clock_ns = np.maximum(np.maximum.accumulate(batch.time_ns), self._clock_ns)
             Walk(registry, batch, steps, slots[steps.group_tuple], clock_ns).walk()
             self._clock_ns = int(clock_ns[-1])
+        elif not batch.end_packet:
+            self._clock_ns = max(self._clock_ns, batch.end_ns)
         registry.number()
         for error in batch.icmp_errors:
             self._icmp(error)
@@ -64,24 +71,33 @@ class Tracker:
         return late
 
     def finish(self) -> Iterator[Connection]:
-        """Retire everything: connections that something answered, then those of SYNs alone, by number."""
-        registry = self._registry
-        for connection in list(registry.live.values()):
-            registry.retire(connection)
-        yield from registry.retired
-        registry.retired = []
-        for slot in np.flatnonzero(registry.table.state[: registry.table.count] == SYN_ONLY).tolist():
-            yield registry.from_syns(slot)
+        """Retire everything, by number."""
+        return merge(self._finish_live(), self._finish_alone(), key=lambda connection: connection.id)
+
+    def _finish_live(self) -> Iterator[Connection]:
+        for connection in sorted(self._registry.live.values(), key=lambda connection: connection.id):
+            self._registry.retire(connection)
+            self._registry.retired.clear()
+            yield connection
+
+    def _finish_alone(self) -> Iterator[Connection]:
+        """The connections of SYNs alone: each becomes an object just to be handed out."""
+        table = self._registry.table
+        alone = np.flatnonzero(table.state[: table.count] == SYN_ONLY)
+        for slot in alone[np.argsort(table.connection_id[alone])].tolist():
+            yield self._registry.from_syns(slot)
 
     def _retire_ended(self) -> None:
-        """Retire what ended LINGER_NS ago. The queue is in order of first ends; who had more to say goes back in."""
-        closing, live = self._registry.closing, self._registry.live
-        for _ in range(len(closing)):
-            if closing[0].ended_ns + LINGER_NS >= self._clock_ns:
-                break
-            connection = closing.popleft()
-            if live.get(connection.slot) is connection:
-                self._registry.retire(connection)
+        """Retire what ended LINGER_NS ago; who had more to say since it was queued goes back in."""
+        registry, over_ns = self._registry, self._clock_ns - LINGER_NS
+        while registry.closing and registry.closing[0][0] < over_ns:
+            _, _, connection = heappop(registry.closing)
+            if registry.live.get(connection.slot) is not connection:
+                continue
+            if connection.ended_ns < over_ns:
+                registry.retire(connection)
+            else:
+                registry.retire_later(connection)
 
     def _icmp(self, error: IcmpError) -> None:
         """Somebody says that a segment did not get through: an anomaly of its connection, if there is one."""

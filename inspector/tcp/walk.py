@@ -11,6 +11,7 @@ import numpy as np
 from inspector.bytestream import Piece, StreamChunk
 from inspector.endpoints import server_by_port
 from inspector.packets.batch import I64, U8, PacketBatch
+from inspector.tcp import regular
 from inspector.tcp.connection import Connection
 from inspector.tcp.flow_table import CONNECTION, EMPTY, ENDED, SYN_ONLY
 from inspector.tcp.registry import Late, Registry
@@ -25,6 +26,8 @@ LINGER_NS = 2_000_000_000
 #: The flags that open and close, and acknowledge.
 _LIFE = SYN | ACK | FIN | RST
 _HANDSHAKE = [SYN, SYN | ACK, ACK]
+_FIN_ACK = FIN | ACK
+_FAREWELL = [FIN | ACK, FIN | ACK, ACK]
 
 
 class Walk:
@@ -140,8 +143,7 @@ class Walk:
         if connection.watching:
             self._table.watched[slot] = True
             if connection.ended and not connection.queued:
-                connection.queued = True
-                self._registry.closing.append(connection)
+                self._registry.retire_later(connection)
         elif self._table.watched[slot]:
             self._table.watched[slot] = False
 
@@ -149,13 +151,16 @@ class Walk:
         """Tell a connection its steps; the sorted position from which on its rows are late, if any."""
         if connection.watching and self._flags[step] & _LIFE == SYN:
             return self._all_rows_of(connection, self._group_starts[index], self._group_starts[index + 1])
-        run, direction = self._run, self._direction
+        run, direction, flags = self._run, self._direction, self._flags
         step = self._handshake(connection, step, end)
         while step < end:
             if connection.ended and self._clock[step] > connection.ended_ns + LINGER_NS:
                 return self._position[step]
             towards = direction[step] ^ connection.client_end
             if not run[step]:
+                if flags[step] & _LIFE == _FIN_ACK and self._farewell(connection, towards, step, end):
+                    step += 3
+                    continue
                 connection.segment(towards, self._segment(step))
             elif not connection.run(towards, self._seq[step], self._chunk(step, towards)):
                 if not connection.watching:
@@ -189,8 +194,29 @@ class Walk:
         if [(client + 1) & MASK] * 2 != [ack[step + 1], seq[third]] or ack[third] != (server + 1) & MASK:
             return step
         time_ns = self._time
-        connection.handshake((client, server), self._packet[step], (time_ns[step], time_ns[step + 1], time_ns[third]))
+        times_ns = (time_ns[step], time_ns[step + 1], time_ns[third])
+        regular.handshake(connection, (client, server), self._packet[step], times_ns)
         return step + 3
+
+    def _farewell(self, connection: Connection, towards: int, step: int, end: int) -> bool:
+        """Tell a connection its last three steps at once, where they are what they mostly are: FIN, FIN, ACK."""
+        last = step + 2
+        if last >= end or any(self._length[step : step + 3]) or not all(self._window[step : step + 3]):
+            return False
+        if [flag & _LIFE for flag in self._flags[step : step + 3]] != _FAREWELL:
+            return False
+        sender = self._direction[step]
+        if self._direction[step + 1 : step + 3] != [1 - sender, sender]:
+            return False
+        seq, ack, packet, time_ns = self._seq, self._ack, self._packet, self._time
+        behind = (seq[step] + 1) & MASK
+        if ack[step + 1] != behind or seq[last] != behind or ack[last] != (seq[step + 1] + 1) & MASK:
+            return False
+        if not regular.may_part(connection, towards, seq[step], seq[step + 1]):
+            return False
+        acks = (ack[step], behind)
+        regular.part(connection, towards, acks, packet[step : last + 1], time_ns[step : last + 1])
+        return True
 
     def _segment(self, step: int) -> Segment:
         return Segment(

@@ -25,11 +25,16 @@ def _batches(*talks: Talk, rows: int) -> list[PacketBatch]:
     return [decoder.decode(raw) for raw in MemorySource(merged(*talks), batch_rows=rows)]
 
 
-def _nothing(end_ns: int) -> PacketBatch:
-    """A batch without a segment, whose last packet came at `end_ns`."""
+def _no_segment(end_ns: int) -> PacketBatch:
+    """A batch of one packet, at `end_ns`, that is no segment."""
     batch = PacketDecoder().decode(next(iter(MemorySource([(end_ns, b"\xff" * 60)]))))
-    assert len(batch) == 0
+    assert (len(batch), batch.end_ns) == (0, end_ns)
     return batch
+
+
+def _tick(end_ns: int) -> PacketBatch:
+    """A live source saw nothing until `end_ns`."""
+    return replace(_no_segment(end_ns), skipped={}, end_packet=0)
 
 
 def test_a_connection_is_handed_out_two_seconds_after_its_end() -> None:
@@ -44,18 +49,48 @@ def test_a_connection_is_handed_out_two_seconds_after_its_end() -> None:
         assert len(list(tracker.finish())) == 2 - len(handed_out)
 
 
-def test_time_that_runs_backwards_hands_out_nothing() -> None:
+def test_an_idle_tick_hands_out_what_ended_two_seconds_before() -> None:
     talk = opened().c(REQUEST).close()
     tracker = _tracker()
-    tracker.feed(columns(talk))
-    assert tracker.feed(_nothing(0)) == []
+    ended_ns = talk.packets[-1].time_ns
+    assert tracker.feed(columns(talk)) == []
+    assert tracker.feed(_tick(ended_ns + 2_000_000_000)) == []
+    (connection,) = tracker.feed(_tick(ended_ns + 2_000_000_001))
+    assert connection.id == 0
+    assert list(tracker.finish()) == []
+
+
+def test_a_packet_that_is_no_segment_moves_no_clock() -> None:
+    """Else it would depend on where a batch ends which segments are late."""
+    talk = opened().c(REQUEST).close()
+    tracker = _tracker()
+    assert tracker.feed(columns(talk)) == []
+    assert tracker.feed(_no_segment(talk.time_ns + 10**15)) == []
+
+
+def test_time_that_runs_backwards_hands_out_nothing() -> None:
+    talk, earlier = opened().c(REQUEST).close(), Talk("10.0.0.3:1", start=-(10**6)).c("SYN")
+    tracker = _tracker()
+    assert tracker.feed(columns(talk)) == []
+    assert tracker.feed(_tick(0)) == []
+    assert tracker.feed(columns(earlier)) == []
+
+
+def test_who_has_more_to_say_after_its_end_keeps_nobody_waiting() -> None:
+    first, second = opened().close().wait(1.5).s("ACK"), opened("10.0.0.3:80", start=0.1).close()
+    tracker = _tracker()
+    ended_ns = second.packets[-1].time_ns
+    assert tracker.feed(columns(first, second)) == []
+    assert [connection.id for connection in tracker.feed(_tick(ended_ns + 2_000_000_001))] == [1]
+    assert tracker.feed(_tick(first.packets[-1].time_ns + 2_000_000_000)) == []
+    assert [connection.id for connection in tracker.feed(_tick(first.packets[-1].time_ns + 2_000_000_001))] == [0]
 
 
 def test_silence_ends_no_connection() -> None:
     talk = opened().c(REQUEST)
     tracker = _tracker()
     tracker.feed(columns(talk))
-    assert tracker.feed(_nothing(talk.time_ns + 10**15)) == []
+    assert tracker.feed(_tick(talk.time_ns + 10**15)) == []
     (connection,) = tracker.finish()
     assert not connection.ended
 
@@ -84,7 +119,7 @@ def test_late_segments_are_told_by_the_number_of_their_connection() -> None:
     assert tracker.connections == 2
 
 
-def test_finish_hands_out_the_answered_ones_and_then_syns_alone() -> None:
+def test_finish_hands_out_everything_by_number() -> None:
     talks = [
         Talk("10.0.0.1:1", start=0.0).c("SYN"),
         Talk("10.0.0.1:2", start=0.1).handshake(),
@@ -94,8 +129,13 @@ def test_finish_hands_out_the_answered_ones_and_then_syns_alone() -> None:
     tracker = _tracker()
     tracker.feed(columns(*talks))
     finished = [(connection.id, connection.syns) for connection in tracker.finish()]
-    assert sorted(finished[:2]) == [(1, 1), (3, 0)]
-    assert sorted(finished[2:]) == [(0, 1), (2, 2)]
+    assert finished == [(0, 1), (1, 1), (2, 2), (3, 0)]
+
+
+def test_finish_hands_out_many_syns_alone_by_number() -> None:
+    tracker = _tracker()
+    tracker.feed(columns(*[Talk(f"10.0.0.{n}:1", start=n * 0.1).c("SYN") for n in range(1, 20)]))
+    assert [connection.id for connection in tracker.finish()] == list(range(19))
 
 
 def test_who_wants_to_know_is_told_of_each_new_connection_once() -> None:
