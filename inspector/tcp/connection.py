@@ -139,19 +139,6 @@ class Connection:
         if self.ended and segment.time_ns > self.ended_ns:
             self.ended_ns = segment.time_ns
 
-    def handshake(self, seqs: tuple[int, int], packet: int, times_ns: tuple[int, int, int]) -> None:
-        """SYN, SYN-ACK and ACK as they should be, and nothing before: what three segments would have told.
-
-        `seqs`: both initial sequence numbers, the client's first; `packet`: that of the SYN; `times_ns`: of all three.
-        """
-        for side, seq in zip(self.sides, seqs, strict=True):
-            side.state = _ESTABLISHED
-            side.isn = side.base_seq = seq
-            side.next_seq = side.acked_seq = (seq + 1) & MASK
-        self.syn_packet, self.syns = packet, 1
-        self.last_syn_ns, self.syn_ack_ns, self.established_ns = times_ns
-        self.history.letters = "ShA"
-
     def _plain(self, side: Side, peer: Side, direction: int, segment: Segment) -> None:
         """A segment without SYN, FIN and RST: data, an acknowledgment, or both."""
         acknowledges, length = segment.flags & ACK, segment.length
@@ -341,7 +328,7 @@ class Connection:
             return
         if side.fin_end > side.next:
             self._gap(side, direction, side.fin_end, packet, time_ns)
-        self._deliver_end(side, direction, packet, time_ns)
+        self.deliver_end(side, direction, packet, time_ns)
 
     def _give_up_all(self, side: Side, direction: int, packet: int, time_ns: int) -> None:
         while side.pending is not None:
@@ -349,7 +336,7 @@ class Connection:
         if side.fin_end is not None and side.fin_end > side.next:
             self._gap(side, direction, side.fin_end, packet, time_ns)
         if side.fin_end is not None:
-            self._deliver_end(side, direction, packet, time_ns)
+            self.deliver_end(side, direction, packet, time_ns)
 
     def _give_up_hole(self, side: Side, direction: int, packet: int, time_ns: int) -> None:
         assert side.pending is not None
@@ -510,26 +497,26 @@ class Connection:
 
     def _finish(self, side: Side, direction: int, segment: Segment) -> None:
         if side.fin_end is None:
-            self._remember_application()
+            self.remember_application()
             side.fin_seq = (segment.seq + segment.length + (1 if segment.flags & SYN else 0)) & MASK
             side.fin_end = max(0, side.next + distance(side.fin_seq, side.next_seq))
             side.fin_packet, side.fin_ns = segment.packet, segment.time_ns
             side.fin_ack = segment.ack if segment.flags & ACK else None
             self._log("fin", direction, segment)
         if side.next >= side.fin_end and side.pending is None:
-            self._deliver_end(side, direction, segment.packet, segment.time_ns)
+            self.deliver_end(side, direction, segment.packet, segment.time_ns)
         else:
             self._give_up_acknowledged(side, direction, segment.packet, segment.time_ns)
         self._update_watching()
 
-    def _remember_application(self) -> None:
+    def remember_application(self) -> None:
         """Before the first FIN or RST is entered: idleness before the close counts from here."""
         client, server = self.sides
         first = client.fin_packet is None and server.fin_packet is None
         if first and client.rst_packet is None and server.rst_packet is None and self.sink is not None:
             self.application_at_close_ns = self.sink.application_ns
 
-    def _deliver_end(self, side: Side, direction: int, packet: int, time_ns: int) -> None:
+    def deliver_end(self, side: Side, direction: int, packet: int, time_ns: int) -> None:
         if not side.end_delivered:
             side.end_delivered = True
             if self.sink is not None:
@@ -538,7 +525,7 @@ class Connection:
     def _reset(self, side: Side, direction: int, segment: Segment) -> None:
         believed = self._in_window(side, segment)
         if side.rst_packet is None:
-            self._remember_application()
+            self.remember_application()
             side.rst_packet, side.rst_ns, side.rst_ttl = segment.packet, segment.time_ns, segment.ttl
             side.rst_ack = segment.ack if segment.flags & ACK else None
             self._log("rst", direction, segment)
