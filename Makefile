@@ -33,12 +33,12 @@ test: $(VENV)/installed-dev
 test-live: $(VENV)/installed-dev
 	$(bin)/python -m pytest -m live -rs
 
-# tests/packets compares columns with Scapy on these captures, too.
+# tests/packets compares columns with Scapy on these captures, too; the laws over batch sizes hold on them.
 conformance: $(VENV)/installed-dev
 	@if [ -d "$(CONFORMANCE)" ]; then \
 		$(bin)/python "$(CONFORMANCE)/compare.py" --command "'$(abspath $(bin))/connspect'" \
 			--group tcp --group http1 --known tests/conformance.toml && \
-		CONNSPECT_CONFORMANCE="$(abspath $(CONFORMANCE))" $(bin)/python -m pytest tests/packets tests/sources; \
+		CONNSPECT_CONFORMANCE="$(abspath $(CONFORMANCE))" $(bin)/python -m pytest tests/packets tests/sources tests/test_laws.py; \
 	else \
 		echo "conformance: there is no $(CONFORMANCE); skipped"; \
 	fi
