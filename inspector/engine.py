@@ -137,7 +137,7 @@ class Inspector:
             book if isinstance(book, ExchangeBook) else None,
             names=options.names,
             show_secrets=options.show_secrets,
-            capture_end_ns=self._capture.last_ns or connection.end_ns,
+            capture_end_ns=connection.replaced_ns or self._capture.last_ns or connection.end_ns,
         )
         connection.sink = connection.book = None  # they refer back to the connection: it would be garbage in a circle
         if options.select is not None and not options.select(record):

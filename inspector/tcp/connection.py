@@ -41,8 +41,8 @@ class Connection:
         *("anomalies", "anomalies_omitted", "application_at_close_ns", "book", "client", "client_end", "end_ns"),
         *("ended", "ended_ns", "ended_packet", "established_ns", "first_ns", "first_packet", "history", "holding"),
         *("id", "last_packet", "last_syn_ns", "late", "log"),
-        *("make_sink", "queued", "retired", "role_from", "server", "sides", "sink", "slot", "syn_ack_ns"),
-        *("syn_packet", "syns", "watching"),
+        *("make_sink", "queued", "replaced_ns", "retired", "role_from", "server", "sides", "sink", "slot"),
+        *("syn_ack_ns", "syn_packet", "syns", "watching"),
     )
 
     def __init__(
@@ -95,6 +95,8 @@ class Connection:
         """The tracker has it among those to retire."""
         self.retired = False
         """Its story is over; what comes now is late."""
+        self.replaced_ns: int | None = None
+        """Time of the SYN by which another connection took its 4-tuple; None where none did."""
         self.late: list[tuple[int, int]] = []
         """(packet, time) of segments that came after it had retired, as far as they were in the same batch."""
 
@@ -199,6 +201,10 @@ class Connection:
         self.sides = (self.sides[1], self.sides[0])
         self.role_from = "content"
         self.history.turn()
+
+    def base_seq(self, end: int) -> int | None:
+        """The sequence number before the first byte of the 4-tuple's end `end`; None where it is not known."""
+        return self.sides[end ^ self.client_end].base_seq
 
     def hand_over(self, sink: StreamSink) -> None:
         """Someone else takes the byte streams from here on."""

@@ -89,6 +89,13 @@ class Registry:
         side.network = int(table.syn_network[slot])
         return connection
 
+    def base_seq(self, slot: int, end: int) -> int | None:
+        """What Connection.base_seq would say of the connection that a slot remembers, or has SYNs alone of."""
+        table = self.table
+        if not int(table.base_known[slot]) >> end & 1:
+            return None
+        return int((table.base_1 if end else table.base_0)[slot])
+
     def retire_later(self, connection: Connection) -> None:
         """The connection has ended: queue it."""
         connection.queued = True
@@ -108,7 +115,7 @@ class Registry:
         table.connection_id[slot] = connection.id
         known = 0
         for end in (0, 1):
-            base = connection.sides[end ^ connection.client_end].base_seq
+            base = connection.base_seq(end)
             if base is not None:
                 (table.base_1 if end else table.base_0)[slot] = base
                 known |= 1 << end

@@ -110,9 +110,8 @@ class Tracker:
         if registry.table.state[slot] == SYN_ONLY:
             registry.install(registry.from_syns(slot))
         live = registry.live.get(slot)
-        for connection in [*(c for c in registry.retired if c.slot == slot), *([live] if live else [])]:
-            over = connection.ended and connection.ended_packet < error.packet
-            if connection.first_packet < error.packet and not over:
-                code = f"icmp_{error.what.replace('-', '_')}"
-                connection.note(code, error.packet, error.time_ns, error.detail)
-                return
+        known = [*(c for c in registry.retired if c.slot == slot), *([live] if live else [])]
+        connection = next((c for c in reversed(known) if c.first_packet < error.packet), None)
+        if connection is not None and not (connection.ended and connection.ended_packet < error.packet):
+            code = f"icmp_{error.what.replace('-', '_')}"
+            connection.note(code, error.packet, error.time_ns, error.detail)

@@ -299,12 +299,15 @@ class Walk:
         registry, flags = self._registry, self._flags[step]
         connection = registry.live.get(slot)
         state = CONNECTION if connection is not None else int(self._table.state[slot])
-        opens = (flags & (SYN | ACK | RST | FIN)) == SYN and self._is_new(connection, state, slot, step)
+        stale = connection is not None and connection.ended and self._clock[step] > connection.ended_ns + LINGER_NS
+        known = state != EMPTY and flags & _LIFE == SYN
+        opens = known and self._is_new(connection, stale or state == ENDED, slot, step)
         if state == SYN_ONLY:
             connection = registry.from_syns(slot)
             registry.install(connection)
         if connection is not None:
-            stale = connection.ended and self._clock[step] > connection.ended_ns + LINGER_NS
+            if opens and not stale:
+                connection.replaced_ns = self._time[step]
             if opens or stale:
                 registry.retire(connection)
             if not opens:
@@ -315,17 +318,14 @@ class Walk:
         registry.install(connection)
         return connection
 
-    def _is_new(self, connection: Connection | None, state: int, slot: int, step: int) -> bool:
-        """Whether a SYN opens another connection than the one its tuple had: its ISN differs from where that began."""
-        if state == EMPTY:
-            return True
+    def _is_new(self, connection: Connection | None, over: bool, slot: int, step: int) -> bool:
+        """Whether a SYN opens another connection than the one its tuple had: its ISN differs from where that began.
+
+        Where it is not known where that end began, the SYN belongs to the connection unless that is over.
+        """
         end, seq = self._direction[step], self._seq[step]
-        if connection is not None:
-            base = connection.sides[end ^ connection.client_end].base_seq
-            return base is not None and base != seq
-        if not int(self._table.base_known[slot]) >> end & 1:
-            return state == ENDED
-        return bool((self._table.base_1 if end else self._table.base_0)[slot] != seq)
+        base = self._registry.base_seq(slot, end) if connection is None else connection.base_seq(end)
+        return over if base is None else base != seq
 
     def _begin(self, slot: int, step: int) -> Connection:
         """A new connection, with its roles as far as the first packet tells them."""

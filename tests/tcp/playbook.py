@@ -246,11 +246,16 @@ def check_laws(inspection: Inspection) -> None:
     assert sum(endpoint.connections for endpoint in inspection.endpoints) == len(connections) + inspection.unlisted
 
 
+def alike(*talks: Talk, options: Options = PLAIN) -> Inspection:
+    """What connspect makes of some talks in one capture, however that is cut into batches."""
+    inspection = inspect(*talks, options=options)
+    assert inspection == inspect(*talks, options=options, batch_rows=1)
+    return inspection
+
+
 def the(talk: Talk, options: Options = PLAIN) -> Connection:
     """The one connection of a talk; that batches do not show is checked by the way."""
-    (connection,) = inspect(talk, options=options).connections
-    (again,) = inspect(talk, options=options, batch_rows=1).connections
-    assert connection == again
+    (connection,) = alike(talk, options=options).connections
     assert connection.id == 0
     return connection
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inspector.records.connection import Closed
-from tests.tcp.playbook import MILLISECOND, REQUEST, RESPONSE, SECOND, Talk, codes, inspect, opened, story, the
+from tests.tcp.playbook import MILLISECOND, REQUEST, RESPONSE, SECOND, Talk, alike, codes, inspect, opened, story, the
 
 TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 CLOSE_REQUEST = b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
@@ -69,6 +69,15 @@ def test_a_fin_that_is_never_answered_is_half_closed_to_the_end_of_the_capture()
     assert connection.server_traffic.fin_acknowledged is True
     assert connection.client_traffic.fin_acknowledged is None
     assert connection.state == "S3"
+
+
+def test_a_fin_that_is_never_answered_is_half_closed_until_the_tuple_is_used_again() -> None:
+    first, second = opened().exchange().c("FIN ACK").s("ACK"), Talk(isn=(5, 6), start=4).handshake()
+    later = Talk("10.0.0.1:41000", start=60).c("SYN")
+    connection = alike(first, second, later).connections[0]
+    assert connection.closed is not None
+    assert connection.closed.half_closed_ns == second.packets[0].time_ns - first.packets[7].time_ns
+    assert connection.end_ns == first.packets[-1].time_ns
 
 
 def test_its_own_reset_ends_the_time_that_only_one_side_had_closed() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from inspector.engine import Options
 from inspector.inspection import Inspection
-from tests.tcp.playbook import MILLISECOND, REQUEST, RESPONSE, Talk, codes, inspect, opened, story, the
+from tests.tcp.playbook import MILLISECOND, REQUEST, RESPONSE, Talk, alike, codes, inspect, opened, story, the
 
 
 def _hows(inspection: Inspection) -> list[str]:
@@ -212,6 +212,20 @@ def test_the_same_isn_again_is_an_old_syn(pause: float) -> None:
     assert codes(connection) == (["syn_inside_connection"] if pause < 2 else ["after_close"])
 
 
+@pytest.mark.parametrize(("pause", "connections"), [(1.5, 1), (2.5, 2)])
+def test_a_syn_after_a_reset_that_came_alone(pause: float, connections: int) -> None:
+    """A RST does not say where its side began: the SYN is another connection's once that one is over."""
+    reset, other = Talk().c("RST", at=5), Talk("10.0.0.1:2", start=pause - 0.01).c("SYN")
+    syn = Talk(isn=(7, 8), start=pause).c("SYN").s("SYN ACK").c("ACK")
+    ours = [connection for connection in alike(reset, other, syn).connections if connection.client.port == 40000]
+    assert [connection.opened.syn_packet for connection in ours] == [3] if connections == 1 else [None, 3]
+
+
+def test_a_connection_that_has_ended_sees_all_that_comes_behind_an_old_syn() -> None:
+    connection = the(Talk().s("RST ACK", seq=0).c("SYN").s("ACK").s("ACK"))
+    assert codes(connection) == ["segment_after_rst", "segment_after_rst"]
+
+
 def test_unanswered_syns_with_other_isns_are_other_connections() -> None:
     talk = Talk().c("SYN").wait(1).c("SYN", seq=555).wait(1).c("SYN", seq=555)
     inspection = inspect(talk)
@@ -257,6 +271,17 @@ def test_an_unreachable_on_a_connection() -> None:
     assert [(odd.code, odd.packet) for odd in connection.anomalies] == [("icmp_unreachable", 5)]
     assert connection.closed is None
     assert connection.responses == 1
+
+
+def test_an_unreachable_on_a_tuple_used_again_is_about_the_later_connection() -> None:
+    first, second = opened().exchange(), Talk(isn=(5, 6), start=1).c("SYN").icmp()
+    one, two = alike(first, second).connections
+    assert (codes(one), codes(two)) == ([], ["icmp_unreachable"])
+
+
+def test_an_unreachable_about_a_connection_that_is_over_is_no_news() -> None:
+    talk = opened().close().icmp()
+    assert alike(talk).anomalies == {}
 
 
 def test_an_unreachable_about_nothing_that_was_seen() -> None:
