@@ -72,6 +72,9 @@ class Inspector:
         self._connections: dict[int, Connection] = {}
         self._events: list[EventRecord] = []
         self._anomalies: dict[str, int] = {}
+        self._told_late: set[int] = set()
+        """Ids of connections whose late segments are no news: they were told of, or are of no interest. At most one a
+        connection."""
 
     def feed(self, batch: RawBatch) -> None:
         """Take the next packets of the timeline."""
@@ -141,7 +144,10 @@ class Inspector:
         )
         connection.sink = connection.book = None  # they refer back to the connection: it would be garbage in a circle
         if options.select is not None and not options.select(record):
+            self._told_late.add(record.id)
             return
+        if connection.late:
+            self._told_late.add(record.id)
         for anomaly in record.anomalies:
             self._anomalies[anomaly.code] = self._anomalies.get(anomaly.code, 0) + 1
         listed = self._endpoints.add(record, book if isinstance(book, ExchangeBook) else None)
@@ -155,12 +161,13 @@ class Inspector:
     def _note_late(self) -> None:
         """Segments of connections that are over: an anomaly of theirs, once, and in the totals."""
         for late in self._tracker.take_late():
-            record = self._connections.get(late.connection)
-            if record is None or all(anomaly.code != "after_close" for anomaly in record.anomalies):
-                anomaly = after_close(late.packet)
-                self._anomalies[anomaly.code] = self._anomalies.get(anomaly.code, 0) + 1
-                if record is not None:
-                    record.anomalies.append(anomaly)
+            if late.connection in self._told_late:
+                continue
+            self._told_late.add(late.connection)
+            anomaly = after_close(late.packet)
+            self._anomalies[anomaly.code] = self._anomalies.get(anomaly.code, 0) + 1
+            if late.connection in self._connections:
+                self._connections[late.connection].anomalies.append(anomaly)
 
     def _hand_on_events(self) -> None:
         if not self.options.events:

@@ -76,6 +76,23 @@ def test_who_keeps_no_connections_still_gets_endpoints() -> None:
     assert len(handed) == 3
 
 
+@pytest.mark.parametrize("batch_rows", [1, 4096])
+def test_late_segments_are_an_anomaly_once_a_connection_whether_it_is_kept(batch_rows: int) -> None:
+    talk = opened().close().wait(5).s("ACK").wait(1).s("ACK").wait(1).s("ACK")
+    inspector = Inspector(Options(keep_connections=False))
+    for batch in MemorySource(merged(talk), batch_rows=batch_rows):
+        inspector.feed(batch)
+    assert inspector.finish().anomalies == inspect(talk, batch_rows=batch_rows).anomalies == {"after_close": 1}
+
+
+@pytest.mark.parametrize("batch_rows", [1, 4096])
+def test_late_segments_of_what_is_not_selected_are_no_anomaly(batch_rows: int) -> None:
+    talk = opened().close().wait(5).s("ACK").wait(1).s("ACK")
+    inspection = inspect(talk, options=Options(select=lambda connection: False), batch_rows=batch_rows)
+    assert inspection.anomalies == {}
+    assert inspection.capture.tcp_segments == 8
+
+
 def test_events_of_some_connections() -> None:
     everything = inspect(*_three(), options=Options(events=True)).events
     assert {event.connection for event in everything} == {0, 1, 2}
