@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,48 +28,47 @@ from inspector.records.endpoint import (
     TcpHandshakes,
     TlsHandshakes,
 )
+from inspector.records.exchange import Exchange
 from inspector.records.exchanges import ExchangeBook
 
-#: What `opened.how` counts as.
-_KINDS = {
-    "handshake": "opened",
-    "mid-stream": "already_open",
-    "refused": "refused",
-    "unanswered": "unanswered",
-    "half-open": "half_open",
-}
+_T = TypeVar("_T")
+
 #: Openings that led to a connection, which is then closed or still open.
 _OPEN = frozenset({"handshake", "mid-stream", "half-open"})
 #: Unanswered connections of an endpoint that are listed; further ones are only counted.
 LISTED_UNANSWERED = 100_000
 
 
+class _Kind(NamedTuple):
+    """What is counted of a connection: those that look the same are counted together."""
+
+    how: str
+    protocol: str
+    name: str | None
+    client: str
+    """Its ip."""
+    agent: str | None
+    closed: str | None
+    """By whom and how; None while open."""
+    decided: str | None
+    requests: int | None
+
+
 class _Sums:
     """What is known of one endpoint so far."""
 
     __slots__ = (
-        *("clients", "closed", "decided", "ends", "first_packet", "handshakes", "histogram", "idle", "ip", "kinds"),
-        *("names", "partial", "port", "protocols", "requests", "requests_say", "responses_say"),
-        *("responses_say_keep_alive", "starts", "still_open"),
+        *("ends", "first_packet", "handshakes", "idle", "ip", "kinds", "port", "requests_say", "responses_say"),
+        *("responses_say_keep_alive", "starts", "unanswered"),
     )
 
-    def __init__(self, ip: str, port: int) -> None:
-        self.ip, self.port = ip, port
-        self.first_packet = 0
-        self.kinds = dict.fromkeys(_KINDS.values(), 0)
-        self.names: dict[str, int] = {}
-        self.protocols: dict[str, int] = {}
-        self.clients: dict[tuple[str, str | None], Client] = {}
-        self.closed: dict[str, int] = {}
-        """By who closed and how."""
-        self.decided: dict[str, int] = {}
-        self.still_open = 0
+    def __init__(self, ip: str, port: int, first_packet: int) -> None:
+        self.ip, self.port, self.first_packet = ip, port, first_packet
+        self.kinds: dict[_Kind, int] = {}
+        """Connections by kind, in the order of first appearance."""
+        self.unanswered = 0
         self.starts, self.ends = array("q"), array("q")
         """When each connection was opened and closed."""
-        self.requests = 0
-        self.histogram: dict[int, int] = {}
-        """Whole connections by number of requests."""
-        self.partial = 0
         self.idle = {"client": array("q"), "server": array("q")}
         self.handshakes = array("q")
         self.requests_say: dict[str, int] = {}
@@ -86,28 +86,35 @@ class EndpointBook:
 
     def add(self, connection: Connection, book: ExchangeBook | None) -> bool:
         """Count a connection; False when it is one too many of an endpoint's unanswered ones to be listed."""
-        server = connection.server
+        server, how, closed = connection.server, connection.opened.how, connection.closed
         sums = self._sums.get((server.ip, server.port))
         if sums is None:
-            sums = self._sums[server.ip, server.port] = _Sums(server.ip, server.port)
+            sums = self._sums[server.ip, server.port] = _Sums(server.ip, server.port, connection.first_packet)
+        if connection.first_packet < sums.first_packet:
             sums.first_packet = connection.first_packet
-        sums.first_packet = min(sums.first_packet, connection.first_packet)
-        how = connection.opened.how
-        sums.kinds[_KINDS[how]] += 1
-        _count(sums.protocols, connection.protocol)
-        if connection.name is not None:
-            _count(sums.names, connection.name)
-        _add_client(sums, connection)
+        kind = _Kind(
+            how,
+            connection.protocol,
+            connection.name,
+            # A flood of SYNs from everywhere makes no list of clients.
+            connection.client.ip if how == "handshake" or connection.requests else "",
+            _agent(connection.exchanges),
+            f"{closed.by}_{closed.how}" if closed is not None else None,
+            (closed.announced or closed).by if closed is not None else None,
+            connection.requests,
+        )
+        sums.kinds[kind] = sums.kinds.get(kind, 0) + 1
         if how in _OPEN:
             _add_life(sums, connection)
-            _add_requests(sums, connection)
         if book is not None and book.request_count + book.response_count:
             _add_counts(sums.requests_say, book.requests_say)
             _add_counts(sums.responses_say, book.responses_say)
             _add_counts(sums.responses_say_keep_alive, book.responses_say_keep_alive)
-        if how == "unanswered" and sums.kinds["unanswered"] > LISTED_UNANSWERED:
-            self.unlisted += 1
-            return False
+        if how == "unanswered":
+            sums.unanswered += 1
+            if sums.unanswered > LISTED_UNANSWERED:
+                self.unlisted += 1
+                return False
         return True
 
     def records(self) -> list[EndpointRecord]:
@@ -115,50 +122,23 @@ class EndpointBook:
         return [_record(sums) for sums in sorted(self._sums.values(), key=lambda sums: sums.first_packet)]
 
 
-def _add_client(sums: _Sums, connection: Connection) -> None:
-    """Count the client, if it got anywhere: a flood of SYNs from everywhere makes no list."""
-    if connection.opened.how != "handshake" and not connection.requests:
-        return
-    agent = None
-    for exchange in connection.exchanges:
+def _agent(exchanges: list[Exchange]) -> str | None:
+    """The User-Agent of a connection: of its first request."""
+    for exchange in exchanges:
         if exchange.request is not None:
-            agent = exchange.request.user_agent
-            break
-    key = (connection.client.ip, agent)
-    client = sums.clients.get(key)
-    if client is None:
-        client = sums.clients[key] = Client(connection.client.ip, agent, 0, 0)
-    client.opened += connection.opened.how == "handshake"
-    client.requests += connection.requests or 0
+            return exchange.request.user_agent
+    return None
 
 
 def _add_life(sums: _Sums, connection: Connection) -> None:
-    """From opening to close: by whom, how, after how long."""
+    """From opening to close, and after how long idle."""
     closed = connection.closed
     sums.starts.append(connection.start_ns)
     sums.ends.append(closed.time_ns if closed is not None else connection.end_ns + 1)
     if connection.opened.handshake_ns is not None:
         sums.handshakes.append(connection.opened.handshake_ns)
-    if closed is None:
-        sums.still_open += 1
-        return
-    _count(sums.closed, f"{closed.by}_{closed.how}")
-    _count(sums.decided, closed.announced.by if closed.announced is not None else closed.by)
-    if closed.idle_ns is not None:
+    if closed is not None and closed.idle_ns is not None:
         sums.idle[closed.by].append(closed.idle_ns)
-
-
-def _add_requests(sums: _Sums, connection: Connection) -> None:
-    requests = connection.requests
-    sums.requests += requests or 0
-    if requests is None or connection.opened.how != "handshake" or connection.closed is None:
-        sums.partial += 1
-    else:
-        sums.histogram[requests] = sums.histogram.get(requests, 0) + 1
-
-
-def _count(counts: dict[str, int], what: str) -> None:
-    counts[what] = counts.get(what, 0) + 1
 
 
 def _add_counts(counts: dict[str, int], more: dict[str, int]) -> None:
@@ -168,26 +148,33 @@ def _add_counts(counts: dict[str, int], more: dict[str, int]) -> None:
 
 def _record(sums: _Sums) -> EndpointRecord:
     kinds = sums.kinds
-    names = _by_count(sums.names)
+    hows = _tally(kinds, lambda kind: kind.how)
+    alive = {kind: count for kind, count in kinds.items() if kind.how in _OPEN}
+    whole = {
+        kind: n for kind, n in alive.items() if kind.how == "handshake" and kind.closed and kind.requests is not None
+    }
+    names = _by_count(_tally(kinds, lambda kind: kind.name))
     return EndpointRecord(
         ip=sums.ip,
         port=sums.port,
         name=next(iter(names), None),
         names=names,
-        protocols=_by_count(sums.protocols),
-        clients=sorted(sums.clients.values(), key=_importance),
+        protocols=_by_count(_tally(kinds, lambda kind: kind.protocol)),
+        clients=_clients(kinds),
         connections=sum(kinds.values()),
-        opened=kinds["opened"],
-        already_open=kinds["already_open"],
-        refused=kinds["refused"],
-        unanswered=kinds["unanswered"],
-        half_open=kinds["half_open"],
-        closed=ClosedCounts(**sums.closed),
-        decided=Decided(**sums.decided),
-        still_open=sums.still_open,
+        opened=hows.get("handshake", 0),
+        already_open=hows.get("mid-stream", 0),
+        refused=hows.get("refused", 0),
+        unanswered=hows.get("unanswered", 0),
+        half_open=hows.get("half-open", 0),
+        closed=ClosedCounts(**_tally(alive, lambda kind: kind.closed)),
+        decided=Decided(**_tally(alive, lambda kind: kind.decided)),
+        still_open=sum(count for kind, count in alive.items() if kind.closed is None),
         max_open_at_once=_most_at_once(sums.starts, sums.ends),
-        requests=sums.requests,
-        requests_per_connection=_per_connection(sums.histogram, sums.partial),
+        requests=sum(kind.requests * count for kind, count in alive.items() if kind.requests),
+        requests_per_connection=_per_connection(
+            _tally(whole, lambda kind: kind.requests), sum(alive.values()) - sum(whole.values())
+        ),
         idle_before_close=IdleBeforeClose(client=_idle(sums.idle["client"]), server=_idle(sums.idle["server"])),
         handshake=Handshakes(
             tcp=TcpHandshakes(len(sums.handshakes), _over(sums.handshakes, median_ns)),
@@ -199,6 +186,27 @@ def _record(sums: _Sums) -> EndpointRecord:
         ),
         pool=None,
     )
+
+
+def _tally(kinds: dict[_Kind, int], of: Callable[[_Kind], _T | None]) -> dict[_T, int]:
+    """Connections by something of their kind; those without it are not counted."""
+    counts: dict[_T, int] = {}
+    for kind, count in kinds.items():
+        value = of(kind)
+        if value is not None:
+            counts[value] = counts.get(value, 0) + count
+    return counts
+
+
+def _clients(kinds: dict[_Kind, int]) -> list[Client]:
+    """The clients that got anywhere, the busiest first."""
+    clients: dict[tuple[str, str | None], Client] = {}
+    for kind, count in kinds.items():
+        if kind.client:
+            client = clients.setdefault((kind.client, kind.agent), Client(kind.client, kind.agent, 0, 0))
+            client.opened += count if kind.how == "handshake" else 0
+            client.requests += (kind.requests or 0) * count
+    return sorted(clients.values(), key=_importance)
 
 
 def _importance(client: Client) -> tuple[int, int, str, str]:
