@@ -56,7 +56,8 @@ class Options:
     on_connection: Callable[[Connection], None] | None = None
     """Told of each selected connection once it has ended (2 s of capture time after its last close)."""
     on_event: Callable[[EventRecord], None] | None = None
-    """Told of each event, sorted by time and packet within a batch, instead of keeping it."""
+    """Told of each event instead of keeping it, sorted by time and packet within a batch. What comes before a
+    connection's roles are sure waits for them (log.EVENTS_WAITING)."""
 
 
 class Inspector:
@@ -99,7 +100,7 @@ class Inspector:
             connections=[connection for _, connection in sorted(self._connections.items())],
             unlisted=self._endpoints.unlisted,
             anomalies=dict(sorted(self._anomalies.items())),
-            events=self._events,
+            events=sorted(self._events, key=lambda event: (event.time_ns, event.packet)),
         )
 
     def _count(self, batch: RawBatch) -> None:
@@ -133,6 +134,7 @@ class Inspector:
 
     def _record(self, connection: TcpConnection) -> None:
         """A connection is over: make its record, count it, hand it on."""
+        self._log.settle(connection)
         options, sink, book = self.options, connection.sink, connection.book
         record = connection_record(
             connection,
