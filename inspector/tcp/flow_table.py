@@ -8,7 +8,7 @@ connection of SYNs alone lives in the `syn_*` columns of its slot until somethin
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -94,8 +94,10 @@ def _changes(columns: list[U64]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 class FlowTable:
     """All 4-tuples seen so far."""
 
-    #: Free rows are added this many at a time, or an eighth of the table.
+    #: Free rows are added this many at a time, or a sixteenth of the table.
     _GROWTH = 4096
+    #: Rows entered at a time into an index that is made anew: what that needs beside the table stays small.
+    _REBUILT = 65_536
 
     def __init__(self) -> None:
         self.count = 0
@@ -114,16 +116,17 @@ class FlowTable:
         """Which of the two are known: bits 1 and 2. SYN_ONLY has one: that of the end that sent the SYN."""
         self.syn_packet = np.zeros(0, np.int64)
         self.syn_ns = np.zeros(0, np.int64)
-        self.last_packet = np.zeros(0, np.int64)
+        self.packet_span = np.zeros(0, np.uint32)
+        """SYN_ONLY: how far the last SYN's packet number lies behind the first one's."""
         self.last_ns = np.zeros(0, np.int64)
-        self.syn_count = np.zeros(0, np.uint32)
+        self.syn_count = np.zeros(0, np.uint16)
         self.syn_ttl = np.zeros(0, np.uint8)
         self.syn_network = np.zeros(0, np.int64)
         self._index = np.full(1024, -1, np.int32)
 
     _COLUMNS = (
         *("state", "watched", "connection_id", "base_0", "base_1", "base_known", "syn_packet", "syn_ns"),
-        *("last_packet", "last_ns", "syn_count", "syn_ttl", "syn_network"),
+        *("packet_span", "last_ns", "syn_count", "syn_ttl", "syn_network"),
     )
 
     def slots(self, tuples: tuple[U64, ...]) -> I64:
@@ -168,7 +171,9 @@ class FlowTable:
             while self.count * 2 > len(self._index):
                 self._index = np.full(len(self._index) * 2, -1, np.int32)
             self._index[:] = -1
-            self._place(np.arange(self.count), _hash(tuple(word[: self.count] for word in self.words)))
+            for start in range(0, self.count, self._REBUILT):
+                rows = np.arange(start, min(start + self._REBUILT, self.count))
+                self._place(rows, _hash(tuple(word[rows] for word in self.words)))
         else:
             self._place(np.arange(first, self.count), hashed)
         return np.arange(first, self.count)
@@ -187,13 +192,7 @@ class FlowTable:
         size = len(self.state)
         if self.count <= size:
             return
-        size = self.count + max(self._GROWTH, self.count // 8)
-        self.words = [_extended(word, size) for word in self.words]
-        for name in self._COLUMNS:
-            setattr(self, name, _extended(getattr(self, name), size))
-
-
-def _extended(column: Any, size: int) -> Any:
-    longer = np.zeros(size, column.dtype)
-    longer[: len(column)] = column
-    return longer
+        size = self.count + max(self._GROWTH, self.count // 16)
+        # In place, where the system can: no view of a column outlives the call that made it.
+        for column in [*self.words, *(getattr(self, name) for name in self._COLUMNS)]:
+            column.resize(size, refcheck=False)

@@ -83,7 +83,8 @@ class Registry:
         connection = self.new(slot, end, "syn", int(table.syn_packet[slot]), int(table.syn_ns[slot]))
         connection.id = int(table.connection_id[slot])
         isn = int((table.base_1 if end else table.base_0)[slot])
-        connection.syns_alone(isn, int(table.syn_count[slot]), int(table.last_packet[slot]), int(table.last_ns[slot]))
+        last_packet = connection.first_packet + int(table.packet_span[slot])
+        connection.syns_alone(isn, int(table.syn_count[slot]), last_packet, int(table.last_ns[slot]))
         side = connection.sides[FROM_CLIENT]
         side.add_ttl(int(table.syn_ttl[slot]), side.packets)
         side.network = int(table.syn_network[slot])

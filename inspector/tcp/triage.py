@@ -20,6 +20,11 @@ from inspector.tcp.segment import ACK, FIN, RST, SYN
 #: Flags that make a segment more than data and acknowledgments.
 CONTROL = FIN | SYN | RST
 
+#: Acknowledgment numbers that spread farther than this are of no one window: which is the highest depends on the order.
+WIDEST_SPREAD = 1 << 30
+#: Stands for their highest.
+SPREAD = -2
+
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
@@ -34,7 +39,7 @@ class Totals(NamedTuple):
     network_low: I64
     network_high: I64
     ack: I64
-    """Highest acknowledgment number; -1 where no row but a RST acknowledges."""
+    """Highest acknowledgment number; -1 where no row but a RST acknowledges, SPREAD where none is the highest."""
 
 
 class Steps(NamedTuple):
@@ -185,9 +190,10 @@ def _totals(batch: PacketBatch, order: I64, flags: U8, group_of: I64, rows: I64,
         at, starts = _run_starts(group_of[acking])
         ack = batch.ack[order[acking]]
         base = ack[starts]
-        ahead = (ack - np.repeat(base, np.diff(np.append(starts, len(ack))))).astype(np.int32)
+        ahead = (ack - np.repeat(base, np.diff(np.append(starts, len(ack))))).astype(np.int32).astype(np.int64)
         highest = np.maximum.reduceat(ahead, starts)
-        totals.ack[at] = base + highest.astype(np.uint32)
+        spread = highest - np.minimum.reduceat(ahead, starts) > WIDEST_SPREAD
+        totals.ack[at] = np.where(spread, SPREAD, (base + highest.astype(np.uint32)).astype(np.int64))
     return totals
 
 

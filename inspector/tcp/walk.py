@@ -18,15 +18,19 @@ from inspector.tcp.registry import Late, Registry
 from inspector.tcp.segment import ACK, FIN, RST, SYN, Rows, Run, Segment
 from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.side import Side
-from inspector.tcp.triage import Mask, Steps
+from inspector.tcp.triage import SPREAD, WIDEST_SPREAD, Mask, Steps, Totals
 
 #: Capture time for which an ended connection still takes what comes.
 LINGER_NS = 2_000_000_000
 
 #: The flags that open and close, and acknowledge.
 _LIFE = SYN | ACK | FIN | RST
+#: SYNs of a connection of SYNs alone that are counted.
+_MOST_SYNS = 0xFFFF
 _HANDSHAKE = [SYN, SYN | ACK, ACK]
 _FIN_ACK = FIN | ACK
+#: Where `ack` is in Totals.
+_ACK_TOTAL = Totals._fields.index("ack")
 _FAREWELL = [FIN | ACK, FIN | ACK, ACK]
 
 
@@ -79,7 +83,8 @@ class Walk:
         table.state[slots] = SYN_ONLY
         table.base_0[slots] = table.base_1[slots] = batch.seq[rows]
         table.base_known[slots] = 1 + reverse
-        table.syn_packet[slots] = table.last_packet[slots] = batch.packet[rows]
+        table.syn_packet[slots] = batch.packet[rows]
+        table.packet_span[slots] = 0
         table.syn_ns[slots] = table.last_ns[slots] = batch.time_ns[rows]
         table.syn_count[slots] = 1
         table.syn_ttl[slots] = batch.ttl[rows]
@@ -87,9 +92,10 @@ class Walk:
         self._registry.fresh_slots.append(slots)
 
     def _enter_again(self, slots: I64, rows: I64) -> None:
-        self._table.syn_count[slots] += 1
-        self._table.last_packet[slots] = self._batch.packet[rows]
-        self._table.last_ns[slots] = self._batch.time_ns[rows]
+        table = self._table
+        table.syn_count[slots] += table.syn_count[slots] < _MOST_SYNS
+        table.packet_span[slots] = self._batch.packet[rows] - table.syn_packet[slots]
+        table.last_ns[slots] = self._batch.time_ns[rows]
 
     # ---- everything else
 
@@ -133,13 +139,19 @@ class Walk:
         if connection is None or connection.retired:
             self._late(connection, slot, self._group_starts[index], self._group_starts[index + 1])
             return
-        late_from = self._steps_of(connection, index, step, end)
-        if late_from is None:
-            self._add_up(connection, index)
+        start, behind = self._group_starts[index], self._group_starts[index + 1]
+        if one_by_one := self._one_by_one(connection, index, step):
+            late_from = self._all_rows_of(connection, start, behind)
         else:
-            self._retire_before(connection, self._group_starts[index], late_from, self._group_starts[index + 1])
-        if connection.retired:
+            late_from = self._steps_of(connection, index, step, end)
+        if late_from is not None:
+            if not one_by_one:
+                self._acknowledge(connection, start, late_from)
+            self._retire_before(connection, start, late_from, behind)
             return
+        self._add_up(connection, index)
+        if not one_by_one:
+            self._add_acknowledgments(connection, index)
         if connection.watching:
             self._table.watched[slot] = True
             if connection.ended and not connection.queued:
@@ -147,10 +159,21 @@ class Walk:
         elif self._table.watched[slot]:
             self._table.watched[slot] = False
 
+    def _one_by_one(self, connection: Connection, index: int, step: int) -> bool:
+        """Whether all rows of a group must be told: behind a SYN triage could not know that they are wanted, and where
+        acknowledgments lie far apart, which is the highest is decided one after the other."""
+        if connection.watching and self._flags[step] & _LIFE == SYN:
+            return True
+        for end in (0, 1):
+            ack = self._totals[end][index][_ACK_TOTAL]
+            known = connection.sides[1 - (end ^ connection.client_end)].acked_seq
+            far = known is not None and ack >= 0 and abs(distance(ack, known)) > WIDEST_SPREAD
+            if far or ack == SPREAD:
+                return True
+        return False
+
     def _steps_of(self, connection: Connection, index: int, step: int, end: int) -> int | None:
         """Tell a connection its steps; the sorted position from which on its rows are late, if any."""
-        if connection.watching and self._flags[step] & _LIFE == SYN:
-            return self._all_rows_of(connection, self._group_starts[index], self._group_starts[index + 1])
         run, direction, flags = self._run, self._direction, self._flags
         step = self._handshake(connection, step, end)
         while step < end:
@@ -172,7 +195,7 @@ class Walk:
         return None
 
     def _all_rows_of(self, connection: Connection, start: int, end: int) -> int | None:
-        """Tell all rows of a group whose SYN was a late copy; from which sorted position on they are late, if any."""
+        """Tell all rows of a group; the sorted position from which on they are late, if any."""
         for position in range(start, end):
             if connection.ended and self._clock_ns[self._steps.order[position]] > connection.ended_ns + LINGER_NS:
                 return position
@@ -345,7 +368,7 @@ class Walk:
     def _add_up(self, connection: Connection, index: int) -> None:
         """Give the connection what its group adds up to."""
         for end in (0, 1):
-            packets, captured, ttl_low, ttl_high, network_low, network_high, ack = self._totals[end][index]
+            packets, captured, ttl_low, ttl_high, network_low, network_high, _ = self._totals[end][index]
             if not packets:
                 continue
             side = connection.sides[end ^ connection.client_end]
@@ -359,14 +382,18 @@ class Walk:
                 side.network = network_low
             elif network_low != side.network or network_high != network_low:
                 self._network(connection, end ^ connection.client_end, index, end)
+        connection.last_packet, connection.end_ns = self._group_last[index]
+
+    def _add_acknowledgments(self, connection: Connection, index: int) -> None:
+        for end in (0, 1):
+            ack = self._totals[end][index][_ACK_TOTAL]
             if ack >= 0:
                 peer = connection.sides[1 - (end ^ connection.client_end)]
                 if peer.acked_seq is None or distance(ack, peer.acked_seq) > 0:
                     peer.acked_seq = ack
-        connection.last_packet, connection.end_ns = self._group_last[index]
 
     def _retire_before(self, connection: Connection, start: int, late_from: int, end: int) -> None:
-        """The rows from sorted position `late_from` on are late: count those before it, and end the story there."""
+        """The rows from sorted position `late_from` on are late: add up those before it, and end the story there."""
         batch, steps = self._batch, self._steps
         for position in range(start, late_from):
             row = int(steps.order[position])
@@ -375,7 +402,6 @@ class Walk:
             side.captured += int(batch.payload_captured[row])
             side.add_ttl(int(batch.ttl[row]), 1)
             connection.last_packet, connection.end_ns = int(batch.packet[row]), int(batch.time_ns[row])
-        self._acknowledge(connection, start, late_from)
         self._registry.retire(connection)
         self._late(connection, connection.slot, late_from, end)
 
