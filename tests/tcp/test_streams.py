@@ -455,8 +455,7 @@ def test_runs_keep_the_packet_and_time_of_every_byte() -> None:
     class Times(Reader):
         def data(self, chunk: StreamChunk) -> None:
             chunks.extend(
-                (offset, *chunk.arrival(offset))
-                for offset in range(chunk.offset, chunk.offset + chunk.length)
+                (offset, *chunk.arrival(offset)) for offset in range(chunk.offset, chunk.offset + chunk.length)
             )
 
     read(talk, Times())
