@@ -405,7 +405,9 @@ class Connection:
             side.out_of_order += 1
         side.unique += new
         side.high = max(side.high, end)
-        if side.pending is not None or self.holding:
+        if end == side.next - 1:
+            side.probing = True  # a pure ACK that joins up behind this is a probe
+        if side.pending is not None or side.probing or self.holding:
             self._update_watching()
 
     def _place(self, side: Side, direction: int, start: int, end: int, segment: Segment) -> int:

@@ -64,7 +64,7 @@ class Side:
         self.keepalives = 0
         self.window_closed = False
         self.probing = False
-        """Its last segment was a keep-alive probe, or a probe of a closed window."""
+        """Its last segment was a keep-alive probe, a probe of a closed window, or ended where such a probe begins."""
         self.ttl = 0
         """Time to live of the first segment."""
         self.ttl_packets = 0
