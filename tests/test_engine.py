@@ -79,10 +79,11 @@ def test_who_keeps_no_connections_still_gets_endpoints() -> None:
 @pytest.mark.parametrize("batch_rows", [1, 4096])
 def test_late_segments_are_an_anomaly_once_a_connection_whether_it_is_kept(batch_rows: int) -> None:
     talk = opened().close().wait(5).s("ACK").wait(1).s("ACK").wait(1).s("ACK")
+    other = Talk("10.0.0.1:1", start=4).c("SYN")
     inspector = Inspector(Options(keep_connections=False))
-    for batch in MemorySource(merged(talk), batch_rows=batch_rows):
+    for batch in MemorySource(merged(talk, other), batch_rows=batch_rows):
         inspector.feed(batch)
-    assert inspector.finish().anomalies == inspect(talk, batch_rows=batch_rows).anomalies == {"after_close": 1}
+    assert inspector.finish().anomalies == inspect(talk, other, batch_rows=batch_rows).anomalies == {"after_close": 1}
 
 
 @pytest.mark.parametrize("batch_rows", [1, 4096])

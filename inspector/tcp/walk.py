@@ -184,6 +184,9 @@ class Walk:
                 if flags[step] & _LIFE == _FIN_ACK and self._farewell(connection, towards, step, end):
                     step += 3
                     continue
+                if flags[step] & RST and self._seq[step] != connection.sides[towards].next_seq:
+                    # Whether it is in the window goes by what was acknowledged.
+                    self._acknowledge(connection, self._group_starts[index], self._position[step])
                 connection.segment(towards, self._segment(step))
             elif not connection.run(towards, self._seq[step], self._chunk(step, towards)):
                 if not connection.watching:
@@ -367,6 +370,7 @@ class Walk:
 
     def _add_up(self, connection: Connection, index: int) -> None:
         """Give the connection what its group adds up to."""
+        start, stop, same_networks = self._group_starts[index], self._group_starts[index + 1], True
         for end in (0, 1):
             packets, captured, ttl_low, ttl_high, network_low, network_high, _ = self._totals[end][index]
             if not packets:
@@ -377,11 +381,13 @@ class Walk:
             if ttl_low == ttl_high:
                 side.add_ttl(ttl_low, packets)
             else:
-                self._add_ttls(side, index, end)
+                self._add_ttls(side, self._rows_from(start, stop, end))
             if side.network is None and network_low == network_high:
                 side.network = network_low
             elif network_low != side.network or network_high != network_low:
-                self._network(connection, end ^ connection.client_end, index, end)
+                same_networks = False
+        if not same_networks:
+            self._add_networks(connection, start, stop)
         connection.last_packet, connection.end_ns = self._group_last[index]
 
     def _add_acknowledgments(self, connection: Connection, index: int) -> None:
@@ -392,45 +398,48 @@ class Walk:
                 if peer.acked_seq is None or distance(ack, peer.acked_seq) > 0:
                     peer.acked_seq = ack
 
-    def _retire_before(self, connection: Connection, start: int, late_from: int, end: int) -> None:
+    def _retire_before(self, connection: Connection, start: int, late_from: int, behind: int) -> None:
         """The rows from sorted position `late_from` on are late: add up those before it, and end the story there."""
-        batch, steps = self._batch, self._steps
-        for position in range(start, late_from):
-            row = int(steps.order[position])
-            side = connection.sides[int(steps.direction[position]) ^ connection.client_end]
-            side.packets += 1
-            side.captured += int(batch.payload_captured[row])
-            side.add_ttl(int(batch.ttl[row]), 1)
-            connection.last_packet, connection.end_ns = int(batch.packet[row]), int(batch.time_ns[row])
+        batch = self._batch
+        for end in (0, 1):
+            rows = self._rows_from(start, late_from, end)
+            if len(rows):
+                side = connection.sides[end ^ connection.client_end]
+                side.packets += len(rows)
+                side.captured += int(batch.payload_captured[rows].sum())
+                self._add_ttls(side, rows)
+        self._add_networks(connection, start, late_from)
+        last = int(self._steps.order[late_from - 1])
+        connection.last_packet, connection.end_ns = int(batch.packet[last]), int(batch.time_ns[last])
         self._registry.retire(connection)
-        self._late(connection, connection.slot, late_from, end)
+        self._late(connection, connection.slot, late_from, behind)
 
-    def _rows_from(self, index: int, end: int) -> I64:
-        """Batch rows of a group that the tuple's end `end` sent."""
-        start, stop = self._group_starts[index], self._group_starts[index + 1]
+    def _rows_from(self, start: int, stop: int, end: int) -> I64:
+        """Batch rows at sorted positions start to stop that the tuple's end `end` sent."""
         rows: I64 = self._steps.order[start:stop][self._steps.direction[start:stop] == end]
         return rows
 
-    def _add_ttls(self, side: Side, index: int, end: int) -> None:
-        ttls = self._batch.ttl[self._rows_from(index, end)]
+    def _add_ttls(self, side: Side, rows: I64) -> None:
+        ttls = self._batch.ttl[rows]
         side.add_ttl(int(ttls[0]), 0)
         values, counts = np.unique(ttls, return_counts=True)
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
             side.add_ttl(value, count)
 
-    def _network(self, connection: Connection, direction: int, index: int, end: int) -> None:
-        """The direction comes under other tags than before: two networks with the same addresses."""
-        side, rows = connection.sides[direction], self._rows_from(index, end)
-        networks = self._batch.network[rows]
-        if side.network is None:
-            side.network = int(networks[0])
-        odd = np.flatnonzero(networks != side.network)
-        if len(odd):
-            row = rows[odd[0]]
+    def _add_networks(self, connection: Connection, start: int, stop: int) -> None:
+        """Where an end comes under other tags than before, there are two networks with the same addresses."""
+        batch, odd = self._batch, list[int]()
+        for end in (0, 1):
+            rows = self._rows_from(start, stop, end)
+            side = connection.sides[end ^ connection.client_end]
+            if side.network is None and len(rows):
+                side.network = int(batch.network[rows[0]])
+            odd += rows[batch.network[rows] != side.network][:1].tolist()
+        if odd:
             connection.note_once(
                 "overlapping_networks",
-                int(self._batch.packet[row]),
-                int(self._batch.time_ns[row]),
+                int(batch.packet[min(odd)]),
+                int(batch.time_ns[min(odd)]),
                 "the same addresses and ports under another VLAN, VNI or interface",
             )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from inspector.sources.memory import Packet
-from tests.tcp.playbook import CLIENT, FLAGS, MILLISECOND, REQUEST, Talk, merged
+from tests.tcp.playbook import CLIENT, FLAGS, MILLISECOND, REQUEST, SERVER, Talk, merged
 
 #: Where the IP id lies in an untagged Ethernet frame with IPv4.
 _IP_ID = slice(18, 20)
@@ -68,6 +68,7 @@ _STEPS: dict[str, Callable[[Talk], object]] = {
     "acks": lambda talk: talk.c("ACK").s("ACK").c("ACK").c("ACK"),
     "far away": lambda talk: talk.s(b"forged", at=0x50000000),
     "odd reset": lambda talk: talk.s("RST", at=-0x50000000),
+    "old reset": lambda talk: talk.s("RST", at=max(0, talk.sent(SERVER) - 30)),
     "unseen": lambda talk: talk.s(b"", lose=True).c(REQUEST, lose=True).s(_response(10), lose=True),
     "pause": lambda talk: talk.wait(2.5),
 }
@@ -189,19 +190,24 @@ _CONTENTS = st.one_of(
 )  # fmt: skip
 _SEGMENTS = st.tuples(
     st.sampled_from([40000, 40001]), st.booleans(), _ANY_FLAGS, _NUMBERS, _NUMBERS, st.sampled_from([0, 512]),
-    _CONTENTS, st.sampled_from([0.0, 0.001, 0.5, 2.5]), st.sampled_from([63, 64]),
+    _CONTENTS, st.sampled_from([0.0, 0.001, 0.5, 2.5]), st.sampled_from([63, 64]), st.sampled_from([None, None, 7]),
+    st.sampled_from([False, False, False, True]),
 )  # fmt: skip
 
 
 @st.composite
 def noise(draw: st.DrawFn) -> list[Packet]:
-    """Segments that no TCP sends: any flags, numbers and lengths, in time order."""
+    """Segments that no TCP sends, any flags, numbers and lengths, and errors about some of them, in time order."""
     clock = 0.0
     some: list[Talk] = []
-    for port, reverse, flags, seq, ack, window, content, pause, ttl in draw(st.lists(_SEGMENTS, max_size=25)):
+    for port, reverse, flags, seq, ack, window, content, pause, ttl, vlan, unreachable in draw(
+        st.lists(_SEGMENTS, max_size=25)
+    ):
         clock += pause
-        talk = Talk(client=f"10.0.0.1:{port}", start=clock)
+        talk = Talk(client=f"10.0.0.1:{port}", start=clock, vlan=vlan)
         names = " ".join(name for name, bit in FLAGS.items() if flags & bit)
         (talk.s if reverse else talk.c)(names or "URG", content, seq=seq, ack=ack, window=window, ttl=ttl)
+        if unreachable and vlan is None:
+            talk.icmp()
         some.append(talk)
     return merged(*some)

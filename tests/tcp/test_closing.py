@@ -176,6 +176,21 @@ def test_a_side_that_goes_on_after_its_reset() -> None:
     assert codes(the(opened().s("RST ACK").s(RESPONSE))) == ["segment_after_rst"]
 
 
+def test_whether_a_reset_is_in_the_window_goes_by_all_that_was_acknowledged() -> None:
+    talk = opened()
+    for _ in range(4):
+        talk.s(b"a" * 10).c("ACK")
+    assert codes(the(talk.s("RST", at=0))) == ["rst_out_of_window"]
+
+
+def test_acknowledgments_that_spread_round_half_the_circle_count_one_after_the_other() -> None:
+    """Each is ahead of the one before; which of all is the highest has no answer."""
+    talk = Talk()
+    for ack in (0, 0x50000000, 0xA0000000):
+        talk.s("ACK", ack=ack)
+    assert the(talk.c("FIN ACK", seq=0x6FFFFFFF)).client_traffic.fin_acknowledged is True
+
+
 # ---- after the end
 
 
@@ -201,6 +216,30 @@ def test_each_segment_within_the_linger_prolongs_it() -> None:
     for _ in range(4):
         talk.wait(1.5).s("ACK")
     assert codes(the(talk)) == []
+
+
+def test_an_old_syn_after_late_segments_is_late_as_well() -> None:
+    talk = opened().c(REQUEST).close().wait(3).c("SYN", at=-1).wait(1).c("SYN", at=-1)
+    assert alike(talk).anomalies == {"after_close": 1}
+
+
+def test_late_segments_leave_no_time_to_live() -> None:
+    assert the(Talk().c("RST", at=9).wait(3).s("ACK", at=5)).server_traffic.ttl.usual is None
+
+
+def test_late_segments_acknowledge_nothing() -> None:
+    connection = the(Talk().s("RST ACK", at=5).c("FIN ACK", at=9).wait(4).s("ACK", at=6))
+    assert connection.client_traffic.fin_acknowledged is False
+
+
+def test_other_networks_are_told_where_segments_behind_are_late() -> None:
+    talk = Talk(vlan=5).handshake()
+    talk.vlan = 6
+    connection = the(talk.close().wait(3).s("ACK"))
+    assert [(odd.code, odd.packet) for odd in connection.anomalies] == [
+        ("overlapping_networks", 4),
+        ("after_close", 7),
+    ]
 
 
 def test_after_a_reset_as_well() -> None:

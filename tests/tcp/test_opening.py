@@ -212,13 +212,13 @@ def test_the_same_isn_again_is_an_old_syn(pause: float) -> None:
     assert codes(connection) == (["syn_inside_connection"] if pause < 2 else ["after_close"])
 
 
-@pytest.mark.parametrize(("pause", "connections"), [(1.5, 1), (2.5, 2)])
-def test_a_syn_after_a_reset_that_came_alone(pause: float, connections: int) -> None:
+@pytest.mark.parametrize(("pause", "syn_packets"), [(1.5, [3]), (2.5, [None, 3])])
+def test_a_syn_after_a_reset_that_came_alone(pause: float, syn_packets: list[int | None]) -> None:
     """A RST does not say where its side began: the SYN is another connection's once that one is over."""
     reset, other = Talk().c("RST", at=5), Talk("10.0.0.1:2", start=pause - 0.01).c("SYN")
     syn = Talk(isn=(7, 8), start=pause).c("SYN").s("SYN ACK").c("ACK")
     ours = [connection for connection in alike(reset, other, syn).connections if connection.client.port == 40000]
-    assert [connection.opened.syn_packet for connection in ours] == [3] if connections == 1 else [None, 3]
+    assert [connection.opened.syn_packet for connection in ours] == syn_packets
 
 
 def test_a_connection_that_has_ended_sees_all_that_comes_behind_an_old_syn() -> None:
@@ -246,6 +246,14 @@ def test_vlans_do_not_part_a_connection_but_are_told() -> None:
     connection = the(talk.exchange())
     assert codes(connection) == ["overlapping_networks"]
     assert connection.requests == 1
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_another_network_is_told_by_its_first_packet(first: str) -> None:
+    talk = Talk(vlan=5).handshake()
+    talk.vlan = 6
+    (odd,) = the(talk.close(first)).anomalies
+    assert (odd.code, odd.packet) == ("overlapping_networks", 4)
 
 
 def test_ipv6() -> None:

@@ -10,10 +10,11 @@ import tracemalloc
 import pytest
 
 from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, StreamChunk
+from inspector.engine import Options
 from inspector.tcp import reassembly
 from inspector.tcp.connection import KEPT_ANOMALIES, Connection
 from inspector.tcp.tracker import Tracker
-from tests.tcp.playbook import REQUEST, RESPONSE, SECOND, START_NS, Talk, codes, columns, opened, story, the
+from tests.tcp.playbook import REQUEST, RESPONSE, SECOND, START_NS, Talk, alike, codes, columns, opened, story, the
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n"
 BODY = b"0123456789abcdefghijABCDEFGHIJ"
@@ -166,6 +167,12 @@ def test_data_that_is_acknowledged_is_no_acknowledgment_of_the_fin() -> None:
     talk = opened().s(BODY[:10]).s(BODY[10:], lose=True).s("FIN ACK").c("ACK", ack=9000 + 1 + 30).c("ACK")
     assert read(talk).told[1:] == [(FROM_SERVER, 10, 20, 7)]
     assert (FROM_SERVER, Ending.FIN, 7) in read(talk).ends
+
+
+def test_an_acknowledgment_between_two_segments_that_join_up_gives_a_hole_up() -> None:
+    talk = opened().s(b"a" * 10).c("ACK").s(b"b" * 10, lose=True).s(b"c" * 10).c("ACK").s(b"d" * 10)
+    events = alike(talk, options=Options(events=True)).events
+    assert [event.packet for event in events if event.event == "gap"] == [7]
 
 
 def test_several_holes() -> None:
