@@ -50,7 +50,7 @@ fuzz: $(VENV)/installed-dev
 	$(bin)/python -m tests.fuzz --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/work
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/built
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(bin)/python:

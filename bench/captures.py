@@ -1,4 +1,4 @@
-"""Finds the captures to measure on: recorded ones are unpacked, the others generated, once, into bench/work/.
+"""Finds the captures to measure on: recorded ones are unpacked, the others generated, once, into bench/built/.
 
 Generating happens in a process of its own, so that the measuring one stays small (see measure.py).
 """
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-WORK = Path(__file__).parent / "work"
+WORK = Path(__file__).parent / "built"
 
 #: About a hundred packets: eight connections of one request.
 SMALL_COUNT = 8
