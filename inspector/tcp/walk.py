@@ -118,7 +118,6 @@ class Walk:
         self._time = batch.time_ns[rows].tolist()
         self._clock: list[int] = self._clock_ns[rows].tolist()
         self._payload = batch.payload_position[rows].tolist()
-        self._rows = rows.tolist()
         self._ack = batch.ack[rows].tolist()
         self._window = batch.window[rows].tolist()
         self._captured = batch.payload_captured[rows].tolist()
