@@ -7,7 +7,8 @@ hold that, since a batch of one packet never has three. Whoever calls has made s
 from __future__ import annotations
 
 from inspector.tcp.connection import Connection
-from inspector.tcp.sequence import MASK
+from inspector.tcp.sequence import MASK, distance
+from inspector.tcp.side import Side
 from inspector.tcp.states import EndState
 
 _ESTABLISHED, _CLOSED = EndState.ESTABLISHED, EndState.CLOSED
@@ -33,7 +34,13 @@ def may_part(connection: Connection, direction: int, seq: int, other: int) -> bo
     if side.next_seq != seq or peer.next_seq != other or connection.watching or connection.log is not None:
         return False
     settled = side.state is _ESTABLISHED and peer.state is _ESTABLISHED and connection.established_ns is not None
-    return settled and not (side.window_closed or peer.window_closed)
+    return settled and not (side.window_closed or peer.window_closed or _ahead(side) or _ahead(peer))
+
+
+def _ahead(side: Side) -> bool:
+    """Whether the peer claims to have had bytes that are still to come: then a FIN may seem acknowledged at once."""
+    acked = side.acked_seq
+    return acked is not None and acked != side.next_seq and distance(acked, side.next_seq) > 0
 
 
 def part(

@@ -183,8 +183,8 @@ class Walk:
                 if flags[step] & _LIFE == _FIN_ACK and self._farewell(connection, towards, step, end):
                     step += 3
                     continue
-                if flags[step] & RST and self._seq[step] != connection.sides[towards].next_seq:
-                    # Whether it is in the window goes by what was acknowledged.
+                if flags[step] & (RST | FIN) and self._seq[step] != connection.sides[towards].next_seq:
+                    # Whether a RST is in the window, and what a FIN leaves missing, goes by what was acknowledged.
                     self._acknowledge(connection, self._group_starts[index], self._position[step])
                 connection.segment(towards, self._segment(step))
             elif not connection.run(towards, self._seq[step], self._chunk(step, towards)):
