@@ -180,11 +180,10 @@ class Walk:
                 return self._position[step]
             towards = direction[step] ^ connection.client_end
             if not run[step]:
-                if flags[step] & _LIFE == _FIN_ACK and self._farewell(connection, towards, step, end):
+                if flags[step] & _LIFE == _FIN_ACK and self._farewell(connection, index, towards, step, end):
                     step += 3
                     continue
-                if flags[step] & (RST | FIN) and self._seq[step] != connection.sides[towards].next_seq:
-                    # Whether a RST is in the window, and what a FIN leaves missing, goes by what was acknowledged.
+                if flags[step] & (RST | FIN) and self._needs_acknowledgments(connection, index, towards, step):
                     self._acknowledge(connection, self._group_starts[index], self._position[step])
                 connection.segment(towards, self._segment(step))
             elif not connection.run(towards, self._seq[step], self._chunk(step, towards)):
@@ -223,7 +222,7 @@ class Walk:
         regular.handshake(connection, (client, server), self._packet[step], times_ns)
         return step + 3
 
-    def _farewell(self, connection: Connection, towards: int, step: int, end: int) -> bool:
+    def _farewell(self, connection: Connection, index: int, towards: int, step: int, end: int) -> bool:
         """Tell a connection its last three steps at once, where they are what they mostly are: FIN, FIN, ACK."""
         last = step + 2
         if last >= end or any(self._length[step : step + 3]) or not all(self._window[step : step + 3]):
@@ -237,11 +236,22 @@ class Walk:
         behind = (seq[step] + 1) & MASK
         if ack[step + 1] != behind or seq[last] != behind or ack[last] != (seq[step + 1] + 1) & MASK:
             return False
+        highest = [self._totals[sent_by][index][_ACK_TOTAL] for sent_by in (sender, 1 - sender)]
+        if highest != [ack[last], behind]:  # something in this batch acknowledges what was never sent
+            return False
         if not regular.may_part(connection, towards, seq[step], seq[step + 1]):
             return False
         acks = (ack[step], behind)
         regular.part(connection, towards, acks, packet[step : last + 1], time_ns[step : last + 1])
         return True
+
+    def _needs_acknowledgments(self, connection: Connection, index: int, towards: int, step: int) -> bool:
+        """Whether a FIN or RST may mean something else with the acknowledgments before it: it is not what comes next,
+        or its sender has acknowledged more in this batch than it says itself and its peer's FIN."""
+        if self._seq[step] != connection.sides[towards].next_seq:
+            return True
+        highest: int = self._totals[self._direction[step]][index][_ACK_TOTAL]
+        return highest >= 0 and (highest - self._ack[step]) & MASK > 1
 
     def _segment(self, step: int) -> Segment:
         return Segment(
