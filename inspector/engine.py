@@ -15,7 +15,7 @@ from inspector.inspection import Inspection
 from inspector.packets.batch import RawBatch
 from inspector.packets.decode import PacketDecoder
 from inspector.protocols.decoder import Emit, StreamDecoder, renumbered
-from inspector.protocols.detect import HTTP1, DetectingDecoder, decoder_for
+from inspector.protocols.detect import HTTP1, Decoders, DetectingDecoder, decoder_for
 from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.records.builder import after_close, connection_record
 from inspector.records.capture import CaptureRecord
@@ -28,13 +28,15 @@ from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.tracker import Tracker
 
 
-def _http1(emit: Emit) -> Http1Decoder:
-    """HTTP/1, and whatever its tunnels carry."""
-    return Http1Decoder(emit, lambda first: DetectingDecoder(renumbered(emit, first), DECODERS))
+def decoders() -> Decoders:
+    """Who decodes what, by the name that detection gives it; protocols that carry others find them here again."""
+    table: dict[str, Callable[[Emit], StreamDecoder]] = {}
 
+    def detecting(emit: Emit, first: int) -> StreamDecoder:
+        return DetectingDecoder(renumbered(emit, first), table)
 
-#: Who decodes what, by the name that detection gives it.
-DECODERS: dict[str, Callable[[Emit], StreamDecoder]] = {HTTP1: _http1}
+    table[HTTP1] = lambda emit: Http1Decoder(emit, partial(detecting, emit))
+    return table
 
 
 @dataclass(slots=True, frozen=True)
@@ -66,6 +68,7 @@ class Inspector:
     def __init__(self, options: Options = Options()) -> None:
         self.options = options
         self._decoder = PacketDecoder()
+        self._decoders = decoders()
         self._tracker = Tracker(self._open_stream, self._keep_log if options.events else None)
         self._log = EventLog(options.show_secrets)
         self._endpoints = EndpointBook()
@@ -121,7 +124,7 @@ class Inspector:
         emit: Callable[[Event], None] = book.take
         if connection.log is not None:
             emit = partial(self._take_and_note, connection, book)
-        return decoder_for(start, emit, DECODERS, partial(_roles_from_content, connection), connection.hand_over)
+        return decoder_for(start, emit, self._decoders, partial(_roles_from_content, connection), connection.hand_over)
 
     def _take_and_note(self, connection: TcpConnection, book: ExchangeBook, event: Event) -> None:
         book.take(event)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from inspector.bytestream import Ending, StreamSink
-from inspector.events import Anomaly, Event
+from inspector.events import Event, ExchangeEvent
 
 __all__ = ["Emit", "Ending", "StreamDecoder", "renumbered"]
 
@@ -31,7 +31,7 @@ def renumbered(emit: Emit, first: int) -> Emit:
     """An `emit` for a decoder inside another one: its exchanges are counted on from `first`."""
 
     def shifted(event: Event) -> None:
-        if not isinstance(event, Anomaly):
+        if isinstance(event, ExchangeEvent) and event.exchange is not None:
             event.exchange += first
         emit(event)
 

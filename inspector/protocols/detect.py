@@ -24,6 +24,9 @@ HTTP1 = "http/1"
 TLS = "tls"
 H2C = "h2c"
 
+#: Makes the decoder of a protocol, by the protocol's name.
+Decoders = Mapping[str, Callable[[Emit], StreamDecoder]]
+
 #: `skip_until` of a direction of which no byte is needed any more.
 _FOREVER = 1 << 62
 
@@ -113,7 +116,7 @@ def _detect_http1(start: bytes) -> Detected | Undecided:
 def decoder_for(
     start: StreamChunk | None,
     emit: Emit,
-    decoders: Mapping[str, Callable[[Emit], StreamDecoder]],
+    decoders: Decoders,
     on_roles: Callable[[int], bool],
     become: Callable[[StreamDecoder], None],
 ) -> StreamDecoder:
@@ -150,7 +153,7 @@ class DetectingDecoder:
     def __init__(
         self,
         emit: Emit,
-        decoders: Mapping[str, Callable[[Emit], StreamDecoder]],
+        decoders: Decoders,
         on_roles: Callable[[int], bool] | None = None,
         become: Callable[[StreamDecoder], None] | None = None,
     ) -> None:

@@ -115,3 +115,5 @@ def _described(noted: Noted) -> tuple[EventKind, Side | None, int | None, str]:
             return "upgrade", SIDES[FROM_SERVER], event.exchange, f"to {event.target or event.to}"
         case Anomaly():
             return "anomaly", None, None, f"{event.code}: {event.detail}" if event.detail else event.code
+        case _:
+            raise AssertionError(f"no words for {type(event).__name__}")

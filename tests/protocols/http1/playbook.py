@@ -12,6 +12,7 @@ from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Piece, Pieces
 from inspector.events import (
     Anomaly,
     Event,
+    ExchangeEvent,
     InterimReceived,
     MessageEnded,
     RequestReceived,
@@ -106,6 +107,7 @@ def line(event: Event) -> str:
     assert event.time_ns == event.packet * 1000
     if isinstance(event, Anomaly):
         return f"{event.packet}: ! {event.code}" + (f" ({event.detail})" if event.detail else "")
+    assert isinstance(event, ExchangeEvent)
     what = f"{event.packet}: #{event.exchange} "
     if isinstance(event, RequestReceived):
         return what + f"> {event.fields.method} {event.fields.target}"

@@ -1,8 +1,4 @@
-"""What the layers tell one another about a connection: facts in the order of the wire.
-
-An event says what was seen, not what it means. Every one carries the packet by which it was known and that packet's
-time. HTTP events are the same for HTTP/1 and HTTP/2: whoever keeps exchanges need not know the framing.
-"""
+"""What HTTP tells, in either version, and the anomaly that anyone may tell."""
 
 from __future__ import annotations
 
@@ -148,7 +144,3 @@ class Upgraded:
     """The Upgrade token in lower case; "connect" for a tunnel."""
     target: str | None
     """host:port of a tunnel."""
-
-
-#: Everything a protocol decoder may say.
-Event = Anomaly | RequestReceived | ResponseReceived | InterimReceived | MessageEnded | Upgraded
