@@ -14,7 +14,7 @@ from inspector.events import Event
 from inspector.inspection import Inspection
 from inspector.packets.batch import RawBatch
 from inspector.packets.decode import PacketDecoder
-from inspector.protocols.decoder import Emit, StreamDecoder, renumbered
+from inspector.protocols.decoder import Emit, StreamDecoder, Switch, renumbered
 from inspector.protocols.detect import HTTP1, Decoders, DetectingDecoder, decoder_for
 from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.records.builder import after_close, connection_record
@@ -32,10 +32,12 @@ def decoders() -> Decoders:
     """Who decodes what, by the name that detection gives it; protocols that carry others find them here again."""
     table: dict[str, Callable[[Emit], StreamDecoder]] = {}
 
-    def detecting(emit: Emit, first: int) -> StreamDecoder:
-        return DetectingDecoder(renumbered(emit, first), table)
+    def inside(emit: Emit, switch: Switch) -> StreamDecoder | None:
+        if switch.to == "connect":
+            return DetectingDecoder(renumbered(emit, switch.first), table)
+        return None
 
-    table[HTTP1] = lambda emit: Http1Decoder(emit, partial(detecting, emit))
+    table[HTTP1] = lambda emit: Http1Decoder(emit, partial(inside, emit))
     return table
 
 

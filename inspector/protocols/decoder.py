@@ -8,12 +8,12 @@ that the wire says.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from inspector.bytestream import Ending, StreamSink
 from inspector.events import Event, ExchangeEvent
 
-__all__ = ["Emit", "Ending", "StreamDecoder", "renumbered"]
+__all__ = ["Emit", "Ending", "Inside", "StreamDecoder", "Switch", "renumbered"]
 
 #: Where a decoder puts its events.
 Emit = Callable[[Event], None]
@@ -25,6 +25,21 @@ class StreamDecoder(StreamSink, Protocol):
     @property
     def protocol(self) -> str:
         """The contract's word: "http/1.0", "http/1.1", "unknown", ..."""
+
+
+class Switch(NamedTuple):
+    """A connection that speaks another protocol from here on, in both directions."""
+
+    to: str
+    """The Upgrade token in lower case, such as "h2c" or "websocket"; "connect" for a tunnel."""
+    first: int
+    """Index of the first exchange inside."""
+    http2_settings: str | None = None
+    """Value of the request's HTTP2-Settings (RFC 7540 section 3.2.1)."""
+
+
+#: Makes the decoder of what a connection switched to; None: nobody reads it.
+Inside = Callable[[Switch], StreamDecoder | None]
 
 
 def renumbered(emit: Emit, first: int) -> Emit:

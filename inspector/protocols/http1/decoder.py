@@ -7,12 +7,11 @@ the usual case, is parsed where it lies; anything cut is held until it is comple
 After a hole where framing was, or bytes that are no HTTP, a direction searches for the next start line and says how
 many bytes that cost. Which request a response answers is `Exchanges`' business; its rule after a loss is told there.
 When the connection turns to another protocol, `_switch` is the one place that knows: both directions are opaque then,
-and go to whoever reads what is inside a tunnel.
+and go to whoever reads what is inside a tunnel or was upgraded to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
@@ -26,7 +25,7 @@ from inspector.events import (
     ResponseReceived,
     Upgraded,
 )
-from inspector.protocols.decoder import Emit, StreamDecoder
+from inspector.protocols.decoder import Emit, Inside, StreamDecoder, Switch
 from inspector.protocols.http1.chunked import ChunkedBody, Part
 from inspector.protocols.http1.exchanges import Exchanges
 from inspector.protocols.http1.framing import Body
@@ -105,13 +104,15 @@ class _Side:
 class Http1Decoder:
     """A StreamDecoder for HTTP/1.
 
-    `inside` makes the decoder of what a tunnel carries, given the index that its first exchange has.
+    `inside` makes the decoder of what the connection switches to, if there is one; else it is dated and counted.
     """
 
-    def __init__(self, emit: Emit, inside: Callable[[int], StreamDecoder] | None = None) -> None:
+    def __init__(self, emit: Emit, inside: Inside | None = None) -> None:
         self.protocol = "http/1.1"
         self._inside = inside
         self._inner: StreamDecoder | None = None
+        #: HTTP2-Settings of the last request that has it.
+        self._http2_settings: str | None = None
         self.skip_until = [0, 0]
         self._emit = emit
         self._sides = (_Side(FROM_CLIENT), _Side(FROM_SERVER))
@@ -134,9 +135,12 @@ class Http1Decoder:
 
     def _last_application_byte(self) -> Arrival | None:
         client, server = self._last
-        if client is None or server is None:
-            return client or server
-        return max(client, server)
+        last = client or server if client is None or server is None else max(client, server)
+        inner = self._inner
+        if inner is None or inner.application_packet is None or inner.application_ns is None:
+            return last
+        inside = inner.application_packet, inner.application_ns
+        return inside if last is None else max(last, inside)
 
     # What a decoder is told
 
@@ -158,8 +162,12 @@ class Http1Decoder:
             elif state is _SEARCH:
                 offset = self._read_held(side, chunk, offset)
             else:
-                self._pass_on(chunk, offset)
+                if self._inner is not None:
+                    self._pass_on(self._inner, chunk, offset)
+                    end = offset  # who reads the rest also dates it
                 offset = end
+        if end == chunk.offset:
+            return
         last: Arrival | None = chunk.arrival(end - 1)
         if self._timing_out and chunk.direction == FROM_SERVER:
             last = self._before
@@ -267,6 +275,8 @@ class Http1Decoder:
         self._emit(RequestReceived(packet, time_ns, exchange, None, start, first_packet, fields))
         if parsed.anomaly is not None:
             self._emit(Anomaly(packet, time_ns, parsed.anomaly))
+        if parsed.http2_settings is not None:
+            self._http2_settings = parsed.http2_settings
         self._start_body(side, exchange, parsed.body, fields.content_length, stop, packet, time_ns)
         return True
 
@@ -493,8 +503,8 @@ class Http1Decoder:
             offered = "" if asked is None or asked.upgrade is None else asked.upgrade.partition(",")[0].strip().lower()
             to, target = answer.upgrade or offered or "unknown", None
         self._emit(Upgraded(packet, time_ns, exchange, to, target))
-        if answer.body is Body.TUNNEL and self._inside is not None:
-            self._inner = self._inside(self._exchanges.count)
+        if self._inside is not None:
+            self._inner = self._inside(Switch(to, self._exchanges.count, self._http2_settings))
         for side in self._sides:
             in_body = side.state is _LENGTH or side.state is _CHUNKED
             side.after = _OPAQUE
@@ -507,11 +517,8 @@ class Http1Decoder:
                 side.held = None
                 self.skip_until[side.direction] = FOREVER
 
-    def _pass_on(self, chunk: StreamChunk, offset: int) -> None:
+    def _pass_on(self, inner: StreamDecoder, chunk: StreamChunk, offset: int) -> None:
         """Bytes of another protocol, from `offset` on: whoever knows it takes them."""
-        inner = self._inner
-        if inner is None:
-            return
         inner.data(chunk if offset == chunk.offset else Rest(chunk, offset))
         self.skip_until[:] = inner.skip_until
         self.protocol = inner.protocol

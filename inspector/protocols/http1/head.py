@@ -21,6 +21,7 @@ KEPT = (
     "connection",
     "content-length",
     "host",
+    "http2-settings",
     "keep-alive",
     "proxy-connection",
     "server",
@@ -65,6 +66,8 @@ class RequestHead:
 
     fields: RequestFields
     body: Body
+    http2_settings: str | None
+    """Value of HTTP2-Settings."""
     anomaly: str | None
     """Code of what is odd about its framing."""
 
@@ -126,7 +129,7 @@ def _parse_request(head: bytes) -> RequestHead | None:
         _persistent(version, connection),
     )
     body = frame(method, None, coding, length)
-    return RequestHead(kept, body, _framing_anomaly(body, coding, length))
+    return RequestHead(kept, body, get("http2-settings"), _framing_anomaly(body, coding, length))
 
 
 def _parse_response(head: bytes, method: str | None) -> ResponseHead | None:
