@@ -6,12 +6,14 @@ from functools import lru_cache
 
 from inspector.bytestream import FROM_SERVER
 from inspector.endpoints import ip_text
-from inspector.events import Upgraded
+from inspector.events import TlsAccount, Upgraded
+from inspector.records.carried import Grpc, ProxyProtocol, WebSocket, proxy_record, websocket_record
 from inspector.records.closing import closing, server_closed
 from inspector.records.connection import (
     Anomaly,
     Connection,
     End,
+    Estimate,
     Opened,
     Opening,
     Traffic,
@@ -19,8 +21,11 @@ from inspector.records.connection import (
     Tunnel,
     Upgrade,
 )
-from inspector.records.exchanges import Close, ExchangeBook
+from inspector.records.exchanges import Close, ExchangeBook, host_of
+from inspector.records.http2 import Http2, http2_record
+from inspector.records.layers import Layers
 from inspector.records.redact import redacted
+from inspector.records.tls import tls_record
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.side import Side
 from inspector.tcp.states import conn_state
@@ -34,6 +39,9 @@ _HOPS: dict[int | None, int | None] = {
     None: None,
     **{ttl: next(initial for initial in _INITIAL_TTLS if initial >= ttl) - ttl for ttl in range(256)},
 }
+
+_Layers = tuple[Http2 | None, WebSocket | None, Grpc | None, ProxyProtocol | None]
+_NO_LAYERS: _Layers = (None, None, None, None)
 
 
 def connection_record(
@@ -50,7 +58,9 @@ def connection_record(
     client, server = tcp.sides
     how = opening(tcp)
     book.settle(Close(server_closed(tcp), client.acked(), client.high))
-    known = list(book.names.items()) if names and book.names and not book.to_proxy else []
+    layers = book.layers
+    tls = layers.tls if layers is not None else None
+    known = _names(book, tls) if names and (book.names or tls is not None) and not book.to_proxy else []
     protocol = _spoken(protocol, book)
     encrypted = protocol == "tls"
     # By position, in the record's order: msgspec takes fifty times as long over keywords.
@@ -74,23 +84,20 @@ def connection_record(
             _handshake(tcp),
             not client.packets or not server.packets,
         ),
-        closing(tcp, book.sign, how == "refused", capture_end_ns),
+        closing(tcp, book.sign, layers, how == "refused", capture_end_ns),
         conn_state(client.state, server.state, bool(client.unique or server.unique)),
         tcp.history.letters,
         _traffic(client),
         _traffic(server),
         protocol,  # type: ignore[arg-type]
-        None,  # tls
-        _tunnel(book.upgraded),
+        None if tls is None else tls_record(tls),
+        _tunnel(book.tunnel),
         _upgrade(book.upgraded),
         None if encrypted else book.request_count,
         None if encrypted else book.response_count,
-        None,  # estimate
+        _estimate(tls) if encrypted else None,
         book.exchanges,
-        None,  # http2
-        None,  # websocket
-        None,  # grpc
-        None,  # proxy_protocol
+        *(_NO_LAYERS if layers is None else _layers(layers, show_secrets)),
         _anomalies(tcp, book, show_secrets),
         [],  # findings
     )
@@ -107,6 +114,31 @@ def opening(tcp: TcpConnection) -> Opening:
     if tcp.syn_ack_ns is not None:
         return "half-open"
     return "refused" if tcp.sides[FROM_SERVER].rst_packet is not None else "unanswered"
+
+
+def _names(book: ExchangeBook, tls: TlsAccount | None) -> list[tuple[str, str]]:
+    """Server names in order of appearance, and where each was read: what the TLS handshake says comes first."""
+    sni = host_of(tls.sni) if tls is not None and tls.sni else ""
+    if not sni:
+        return list(book.names.items())
+    return [(sni, "sni"), *((name, source) for name, source in book.names.items() if name != sni)]
+
+
+def _estimate(tls: TlsAccount | None) -> Estimate | None:
+    if tls is None or tls.estimated_exchanges is None:
+        return None
+    return Estimate(tls.estimated_exchanges, "records")
+
+
+def _layers(layers: Layers, show_secrets: bool) -> _Layers:
+    """http2, websocket, grpc, proxy_protocol."""
+    show = str if show_secrets else redacted
+    return (
+        None if layers.http2 is None else http2_record(layers.http2, show),
+        None if layers.websocket is None else websocket_record(layers.websocket, show),
+        Grpc(layers.grpc_statuses) if layers.grpc_statuses else None,
+        None if layers.proxy is None else proxy_record(layers.proxy),
+    )
 
 
 def _end(high: int, low: int, port: int) -> End:
@@ -161,12 +193,12 @@ def _spoken(protocol: str | None, book: ExchangeBook) -> str:
     return to if to in ("websocket", "h2c") else protocol
 
 
-def _tunnel(upgraded: Upgraded | None) -> Tunnel | None:
-    return None if upgraded is None or upgraded.target is None else Tunnel(upgraded.target)
+def _tunnel(tunnel: Upgraded | None) -> Tunnel | None:
+    return None if tunnel is None or tunnel.target is None else Tunnel(tunnel.target)
 
 
 def _upgrade(upgraded: Upgraded | None) -> Upgrade | None:
-    return None if upgraded is None or upgraded.target is not None else Upgrade(upgraded.to, upgraded.packet)
+    return None if upgraded is None else Upgrade(upgraded.to, upgraded.packet)
 
 
 def _anomalies(tcp: TcpConnection, book: ExchangeBook, show_secrets: bool) -> list[Anomaly]:

@@ -10,7 +10,7 @@ from typing import Literal
 from inspector.bytestream import FROM_SERVER
 from inspector.records.connection import Announced, Closed
 from inspector.records.connection import Side as SideName
-from inspector.records.exchanges import Sign
+from inspector.records.layers import Layers, Sign
 from inspector.tcp.connection import Connection
 from inspector.tcp.sequence import distance
 from inspector.tcp.side import Side
@@ -31,7 +31,9 @@ def server_closed(connection: Connection) -> int | None:
     return min(server.fin_packet, server.rst_packet)
 
 
-def closing(connection: Connection, sign: Sign | None, refused: bool, capture_end_ns: int) -> Closed | None:
+def closing(
+    connection: Connection, sign: Sign | None, layers: Layers | None, refused: bool, capture_end_ns: int
+) -> Closed | None:
     """The first close; None for a connection that is still open."""
     ends = _ends(connection)
     if not ends:
@@ -47,7 +49,7 @@ def closing(connection: Connection, sign: Sign | None, refused: bool, capture_en
         packet,
         time_ns,
         both_fin and reply is not None and not _acknowledges_fin(reply, connection.sides[direction]),
-        None if refused else _idle(connection, time_ns, announced),
+        None if refused else _idle(connection, packet, time_ns, announced, layers),
         _announced(announced),
         reply[2] if reply else None,
         reply[0] if reply else None,
@@ -91,18 +93,38 @@ def _acknowledges_fin(end: _End, other: Side) -> bool:
 def _announced(sign: Sign | None) -> Announced | None:
     if sign is None:
         return None
-    return Announced(SIDES[sign.by_server], sign.how, sign.packet, sign.time_ns)  # type: ignore[arg-type]
+    return Announced(SIDES[sign.by_server], sign.how, sign.packet, sign.time_ns)
 
 
-def _idle(connection: Connection, closed_ns: int, announced: Sign | None) -> int | None:
-    """From the last application byte, or the end of the handshake, to what ended the idleness."""
+def _idle(
+    connection: Connection, packet: int, closed_ns: int, announced: Sign | None, layers: Layers | None
+) -> int | None:
+    """From the last application byte, or the end of the handshake, to what ended the idleness.
+
+    `packet` and `closed_ns` are the close's; `announced` is the first sign of it, `layers` may have more.
+    """
     since = connection.application_at_close_ns
     if since is None:
-        since = connection.established_ns
+        since = _established(connection, layers)
     if since is None:
         return None
-    until = announced.time_ns if announced is not None and announced.ends_idleness else closed_ns
+    until = announced.time_ns if announced is not None and _while_idle(announced, connection, since) else closed_ns
+    for sign in layers.signs if layers is not None else ():
+        if sign.packet <= packet and sign.time_ns < until and _while_idle(sign, connection, since):
+            until = sign.time_ns
     return max(0, until - since)
+
+
+def _established(connection: Connection, layers: Layers | None) -> int | None:
+    """When the handshake was over, the TLS handshake where there is one."""
+    tls = layers.tls if layers is not None else None
+    return connection.established_ns if tls is None or tls.established_ns is None else tls.established_ns
+
+
+def _while_idle(sign: Sign, connection: Connection, since: int) -> bool:
+    """Whether a sign came by itself, after the last application byte and not with it."""
+    last = connection.application_at_close_packet
+    return sign.ends_idleness and (sign.time_ns >= since if last is None else sign.packet > last)
 
 
 def _half_closed(first: _End, reply: _End | None, ends: list[_End], capture_end_ns: int) -> int | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
+from inspector.records.carried import Grpc, ProxyProtocol, WebSocket
 from inspector.records.exchange import Exchange
 from inspector.records.field import says
+from inspector.records.http2 import Http2
+from inspector.records.tls import Tls
 
 Side = Literal["client", "server"]
 RoleFrom = Literal["syn", "syn-ack", "content", "port", "first-packet"]
+CloseHow = Literal["fin", "rst"]
+Announcement = Literal["connection-close", "http/1.0", "goaway", "close-notify"]
 Opening = Literal["handshake", "half-open", "unanswered", "refused", "mid-stream"]
 
 
@@ -35,9 +40,7 @@ class Announced(Struct, gc=False):
     """The first sign that the close was meant."""
 
     by: Annotated[Side, says("Who said it.")]
-    how: Annotated[
-        Literal["connection-close", "http/1.0", "goaway", "close-notify"], says("By what the close was announced.")
-    ]
+    how: Annotated[Announcement, says("By what the close was announced.")]
     packet: Annotated[int, says("Packet that carried it.")]
     time_ns: Annotated[int, says("Its time, since the Unix epoch.")]
 
@@ -46,7 +49,7 @@ class Closed(Struct, gc=False):
     """The first close of the connection, and what became of it."""
 
     by: Annotated[Side, says("Who closed first.")]
-    how: Annotated[Literal["fin", "rst"], says("By FIN or by RST.")]
+    how: Annotated[CloseHow, says("By FIN or by RST.")]
     packet: Annotated[int, says("Packet of that FIN or RST.")]
     time_ns: Annotated[int, says("Its time, since the Unix epoch.")]
     simultaneous: Annotated[bool, says("Both sides sent FIN before they had the other's.")]
@@ -133,16 +136,16 @@ class Connection(Struct, gc=False):
         Literal["http/1.0", "http/1.1", "h2", "h2c", "websocket", "tls", "unknown", "none"],
         says("What was spoken; none without payload, tls when it could not be decrypted."),
     ]
-    tls: Annotated[dict[str, Any] | None, says("TLS; null without it, and until it is decoded.")]
+    tls: Annotated[Tls | None, says("TLS, inside a tunnel the tunnel's; null without it.")]
     tunnel: Annotated[Tunnel | None, says("A CONNECT that was accepted.")]
     upgrade: Annotated[Upgrade | None, says("A change of protocol by 101.")]
     requests: Annotated[int | None, says("Requests; null when encrypted.")]
     responses: Annotated[int | None, says("Final responses, 101 among them; null when encrypted.")]
     estimate: Annotated[Estimate | None, says("Counts without keys.")]
     exchanges: Annotated[list[Exchange], says("In the order of the requests.")]
-    http2: Annotated[dict[str, Any] | None, says("HTTP/2; null without it, and until it is decoded.")]
-    websocket: Annotated[dict[str, Any] | None, says("WebSocket; null without it, and until it is decoded.")]
-    grpc: Annotated[dict[str, Any] | None, says("gRPC; null without it, and until it is decoded.")]
-    proxy_protocol: Annotated[dict[str, Any] | None, says("PROXY protocol; null without it, and until it is decoded.")]
+    http2: Annotated[Http2 | None, says("HTTP/2; null without it.")]
+    websocket: Annotated[WebSocket | None, says("WebSocket; null without a frame of it.")]
+    grpc: Annotated[Grpc | None, says("gRPC; null where no status of it was seen.")]
+    proxy_protocol: Annotated[ProxyProtocol | None, says("PROXY protocol header; null without it.")]
     anomalies: Annotated[list[Anomaly], says("Odd things, in capture order.")]
     findings: Annotated[list[str], says("Codes of the findings that name this connection.")]

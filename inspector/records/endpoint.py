@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
+from inspector.records.connection import Announcement, CloseHow, Estimate, Side
 from inspector.records.field import says
 
 
@@ -15,7 +16,7 @@ class Client(Struct):
     ip: Annotated[str, says("The client's address.")]
     user_agent: Annotated[str | None, says("Its User-Agent; null where none was seen.")]
     opened: Annotated[int, says("Connections it opened (handshake seen).")]
-    requests: Annotated[int, says("Requests it sent.")]
+    requests: Annotated[int | None, says("Requests it sent; null when all was encrypted.")]
 
 
 class ClosedCounts(Struct):
@@ -34,15 +35,25 @@ class Decided(Struct):
     server: Annotated[int, says("Closes that the server decided.")] = 0
 
 
+class AnnouncedCount(Struct):
+    """Connections whose close was announced alike."""
+
+    by: Annotated[Side, says("Who announced it.")]
+    how: Annotated[Announcement, says("By what it was announced.")]
+    closed_by: Annotated[Side, says("Who closed first.")]
+    closed_how: Annotated[CloseHow, says("By FIN or by RST.")]
+    connections: Annotated[int, says("How many.")]
+
+
 class RequestsPerConnection(Struct):
-    """Requests per connection, over connections seen from handshake to end."""
+    """Requests per connection, over connections seen from handshake to end and not encrypted."""
 
     min: Annotated[int | None, says("Least.")]
     median: Annotated[float | None, says("Median.")]
     mean: Annotated[float | None, says("Mean.")]
     max: Annotated[int | None, says("Most.")]
     histogram: Annotated[dict[str, int], says("Connections by number of requests.")]
-    partial: Annotated[int, says("Connections not seen from handshake to end, and so not in these figures.")]
+    partial: Annotated[int, says("Connections not in these figures: not seen from handshake to end, or encrypted.")]
 
 
 class Idle(Struct):
@@ -129,9 +140,11 @@ class EndpointRecord(Struct):
     half_open: Annotated[int, says("SYN-ACK, then nothing.")]
     closed: Annotated[ClosedCounts, says("By who closed first and how; without refusals.")]
     decided: Annotated[Decided, says("By who decided.")]
+    announced: Annotated[list[AnnouncedCount], says("Closes that were announced, by whom and how; the most first.")]
     still_open: Annotated[int, says("Not closed when the capture ended.")]
     max_open_at_once: Annotated[int, says("Most connections open at one time.")]
-    requests: Annotated[int, says("Requests on all its connections.")]
+    requests: Annotated[int | None, says("Requests on its connections; null when all were encrypted.")]
+    estimate: Annotated[Estimate | None, says("What the encrypted ones add to it.")]
     requests_per_connection: Annotated[RequestsPerConnection, says("Requests per connection.")]
     idle_before_close: Annotated[IdleBeforeClose, says("Idle times before closes.")]
     handshake: Annotated[Handshakes, says("Handshake times.")]

@@ -12,8 +12,9 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from inspector.records.connection import Connection
+from inspector.records.connection import Announcement, CloseHow, Connection, Estimate, Side
 from inspector.records.endpoint import (
+    AnnouncedCount,
     Client,
     ClosedCounts,
     Decided,
@@ -32,6 +33,9 @@ from inspector.records.exchange import Exchange
 from inspector.records.exchanges import ExchangeBook
 
 _T = TypeVar("_T")
+#: Who announced a close, how, who closed then, and how.
+_Announced = tuple[Side, Announcement, Side, CloseHow]
+_K = TypeVar("_K", str, _Announced)
 
 #: Openings that led to a connection, which is then closed or still open.
 _OPEN = frozenset({"handshake", "mid-stream", "half-open"})
@@ -51,7 +55,10 @@ class _Kind(NamedTuple):
     closed: str | None
     """By whom and how; None while open."""
     decided: str | None
+    announced: _Announced | None
     requests: int | None
+    estimate: int | None
+    """Exchanges, where it is encrypted."""
 
 
 class _Sums:
@@ -59,7 +66,7 @@ class _Sums:
 
     __slots__ = (
         *("ends", "first_packet", "handshakes", "idle", "ip", "kinds", "port", "requests_say", "responses_say"),
-        *("responses_say_keep_alive", "starts", "unanswered"),
+        *("responses_say_keep_alive", "starts", "tls_handshakes", "tls_resumed", "unanswered"),
     )
 
     def __init__(self, ip: str, port: int, first_packet: int) -> None:
@@ -71,6 +78,8 @@ class _Sums:
         """When each connection was opened and closed."""
         self.idle = {"client": array("q"), "server": array("q")}
         self.handshakes = array("q")
+        self.tls_handshakes = array("q")
+        self.tls_resumed = 0
         self.requests_say: dict[str, int] = {}
         self.responses_say: dict[str, int] = {}
         self.responses_say_keep_alive: dict[str, int] = {}
@@ -92,6 +101,7 @@ class EndpointBook:
             sums = self._sums[server.ip, server.port] = _Sums(server.ip, server.port, connection.first_packet)
         if connection.first_packet < sums.first_packet:
             sums.first_packet = connection.first_packet
+        announced, estimate = closed.announced if closed is not None else None, connection.estimate
         kind = _Kind(
             how,
             connection.protocol,
@@ -100,8 +110,10 @@ class EndpointBook:
             connection.client.ip if how == "handshake" or connection.requests else "",
             _agent(connection.exchanges),
             f"{closed.by}_{closed.how}" if closed is not None else None,
-            (closed.announced or closed).by if closed is not None else None,
+            (announced or closed).by if closed is not None else None,
+            (announced.by, announced.how, closed.by, closed.how) if closed is not None and announced else None,
             connection.requests,
+            estimate.exchanges if estimate is not None else None,
         )
         sums.kinds[kind] = sums.kinds.get(kind, 0) + 1
         if how in _OPEN:
@@ -137,6 +149,10 @@ def _add_life(sums: _Sums, connection: Connection) -> None:
     sums.ends.append(closed.time_ns if closed is not None else connection.end_ns + 1)
     if connection.opened.handshake_ns is not None:
         sums.handshakes.append(connection.opened.handshake_ns)
+    tls = connection.tls
+    if tls is not None and tls.handshake_ns is not None:
+        sums.tls_handshakes.append(tls.handshake_ns)
+        sums.tls_resumed += tls.resumed is True
     if closed is not None and closed.idle_ns is not None:
         sums.idle[closed.by].append(closed.idle_ns)
 
@@ -169,16 +185,18 @@ def _record(sums: _Sums) -> EndpointRecord:
         half_open=hows.get("half-open", 0),
         closed=ClosedCounts(**_tally(alive, lambda kind: kind.closed)),
         decided=Decided(**_tally(alive, lambda kind: kind.decided)),
+        announced=_announced(alive),
         still_open=sum(count for kind, count in alive.items() if kind.closed is None),
         max_open_at_once=_most_at_once(sums.starts, sums.ends),
-        requests=sum(kind.requests * count for kind, count in alive.items() if kind.requests),
+        requests=_requests(alive),
+        estimate=_estimate(alive),
         requests_per_connection=_per_connection(
             _tally(whole, lambda kind: kind.requests), sum(alive.values()) - sum(whole.values())
         ),
         idle_before_close=IdleBeforeClose(client=_idle(sums.idle["client"]), server=_idle(sums.idle["server"])),
         handshake=Handshakes(
             tcp=TcpHandshakes(len(sums.handshakes), _over(sums.handshakes, median_ns)),
-            tls=TlsHandshakes(0, None, 0),
+            tls=TlsHandshakes(len(sums.tls_handshakes), _over(sums.tls_handshakes, median_ns), sums.tls_resumed),
         ),
         headers=Headers(
             request=RequestHeaders(_by_count(sums.requests_say)),
@@ -198,22 +216,45 @@ def _tally(kinds: dict[_Kind, int], of: Callable[[_Kind], _T | None]) -> dict[_T
     return counts
 
 
+def _announced(kinds: dict[_Kind, int]) -> list[AnnouncedCount]:
+    """Announced closes by who announced them, how, and who closed how; the most first."""
+    counts = _by_count(_tally(kinds, lambda kind: kind.announced))
+    return [
+        AnnouncedCount(by, how, closed_by, closed_how, count)
+        for (by, how, closed_by, closed_how), count in counts.items()
+    ]
+
+
+def _requests(kinds: dict[_Kind, int]) -> int | None:
+    """All requests that were seen; None where everything that was said was encrypted."""
+    known = {kind: count for kind, count in kinds.items() if kind.requests is not None}
+    if len(known) < len(kinds) and all(kind.protocol == "none" for kind in known):
+        return None
+    return sum((kind.requests or 0) * count for kind, count in known.items())
+
+
+def _estimate(kinds: dict[_Kind, int]) -> Estimate | None:
+    estimates = [kind.estimate * count for kind, count in kinds.items() if kind.estimate is not None]
+    return Estimate(sum(estimates), "records") if estimates else None
+
+
 def _clients(kinds: dict[_Kind, int]) -> list[Client]:
     """The clients that got anywhere, the busiest first."""
     clients: dict[tuple[str, str | None], Client] = {}
     for kind, count in kinds.items():
         if kind.client:
-            client = clients.setdefault((kind.client, kind.agent), Client(kind.client, kind.agent, 0, 0))
+            client = clients.setdefault((kind.client, kind.agent), Client(kind.client, kind.agent, 0, None))
             client.opened += count if kind.how == "handshake" else 0
-            client.requests += (kind.requests or 0) * count
+            if kind.requests is not None:
+                client.requests = (client.requests or 0) + kind.requests * count
     return sorted(clients.values(), key=_importance)
 
 
 def _importance(client: Client) -> tuple[int, int, str, str]:
-    return -client.opened, -client.requests, client.ip, client.user_agent or ""
+    return -client.opened, -(client.requests or 0), client.ip, client.user_agent or ""
 
 
-def _by_count(counts: dict[str, int]) -> dict[str, int]:
+def _by_count(counts: dict[_K, int]) -> dict[_K, int]:
     """The counts, the highest first, and in alphabetical order where they are equal."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 

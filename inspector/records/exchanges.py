@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from inspector.bytestream import FROM_CLIENT
 from inspector.events import (
@@ -20,28 +20,17 @@ from inspector.events import (
     RequestFields,
     RequestReceived,
     ResponseReceived,
+    StreamReset,
     Upgraded,
 )
-from inspector.records.exchange import Exchange, Interim, KeepAlive, Request, Response
+from inspector.records.exchange import Exchange, Interim, KeepAlive, Request, Reset, Response
+from inspector.records.layers import LayerEvent, Layers, Sign
 from inspector.records.redact import redacted
 
 #: Header sections that are remembered: clients say the same thing again and again.
 _REMEMBERED = 4096
 _REQUEST_WHOLE, _RESPONSE_WHOLE = 1, 2
 _BOTH_WHOLE = _REQUEST_WHOLE | _RESPONSE_WHOLE
-
-
-@dataclass(slots=True)
-class Sign:
-    """A message that says that the connection will not go on."""
-
-    by_server: bool
-    how: str
-    """"connection-close" or "http/1.0"."""
-    packet: int
-    time_ns: int
-    ends_idleness: bool
-    """It came by itself while nothing else moved: an unsolicited 408."""
 
 
 @dataclass(slots=True)
@@ -73,8 +62,8 @@ class ExchangeBook:
     """The exchanges of one connection, as far as they are known."""
 
     __slots__ = (
-        *("_progress", "_show_secrets", "_tunnel", "anomalies", "exchanges", "names", "request_count", "requests_say"),
-        *("response_count", "responses_say", "responses_say_keep_alive", "sign", "to_proxy", "upgraded"),
+        *("_progress", "_show_secrets", "anomalies", "exchanges", "layers", "names", "request_count", "requests_say"),
+        *("response_count", "responses_say", "responses_say_keep_alive", "sign", "to_proxy", "tunnel", "upgraded"),
     )
 
     def __init__(self, show_secrets: bool) -> None:
@@ -86,9 +75,11 @@ class ExchangeBook:
         """Server names in order of appearance, and where they were read."""
         self.sign: Sign | None = None
         """The first sign that the connection will not go on."""
+        self.layers: Layers | None = None
+        """What the layers around HTTP/1 told; None where there are none."""
         self.upgraded: Upgraded | None = None
-        self._tunnel = False
-        """What comes now is inside a tunnel."""
+        self.tunnel: Upgraded | None = None
+        """What comes after it is inside a tunnel."""
         self.to_proxy = False
         """A request was for a proxy, so its name is not the server's."""
         self.request_count = 0
@@ -126,8 +117,9 @@ class ExchangeBook:
         known = _makers.get((self._show_secrets, id(fields)))
         make = known[1] if known is not None else _maker(self._show_secrets, fields)
         self._add(event.exchange, event.stream, make(event.packet, event.time_ns))
-        progress = self._progress[event.exchange]
-        progress.start, progress.first_packet = event.offset, event.first_packet
+        if event.stream is None or event.stream & 1:  # what a server pushes it did not get
+            progress = self._progress[event.exchange]
+            progress.start, progress.first_packet = event.offset, event.first_packet
         self.request_count += 1
         if fields.connection is not None:
             self.requests_say[fields.connection] = self.requests_say.get(fields.connection, 0) + 1
@@ -194,9 +186,21 @@ class ExchangeBook:
             exchange.complete = progress.whole == _BOTH_WHOLE
 
     def _upgrade(self, event: Upgraded) -> None:
-        if self.upgraded is None:
-            self.upgraded = event
-        self._tunnel = self._tunnel or event.target is not None
+        if event.target is not None:
+            self.tunnel = self.tunnel or event
+        else:
+            self.upgraded = self.upgraded or event
+
+    def _reset(self, event: StreamReset) -> None:
+        if event.exchange is not None and self.exchanges[event.exchange].reset is None:
+            self.exchanges[event.exchange].reset = Reset("server" if event.direction else "client", event.error)
+
+    def _layer(self, event: LayerEvent) -> None:
+        self.layers = self.layers or Layers()
+        sign = self.layers.take(event)
+        # What is inferred at the end may have been seen early.
+        if sign is not None and (self.sign is None or sign.packet < self.sign.packet):
+            self.sign = sign
 
     def _anomaly(self, event: Anomaly) -> None:
         self.anomalies.append(event)
@@ -205,7 +209,7 @@ class ExchangeBook:
 
     def _add(self, index: int, stream: int | None, request: Request | None) -> None:
         assert index == len(self.exchanges), "exchanges are numbered in order"
-        self.exchanges.append(Exchange(index, stream, self._tunnel, request, None, [], False, None, None))
+        self.exchanges.append(Exchange(index, stream, self.tunnel is not None, request, None, [], False, None, None))
         self._progress.append(_Progress())
 
     def _sign(
@@ -220,7 +224,7 @@ class ExchangeBook:
         """A message that ends the connection by what it says; one whose body ends with the connection says nothing."""
         options = [] if connection is None else [option.strip().lower() for option in connection.split(",")]
         if "close" in options:
-            how = "connection-close"
+            how: Literal["connection-close", "http/1.0"] = "connection-close"
         elif version == "HTTP/1.0":
             how = "http/1.0"
         else:
@@ -317,4 +321,6 @@ _TAKE: dict[type, Callable[[ExchangeBook, Any], None]] = {
     MessageEnded: ExchangeBook._ended,
     Upgraded: ExchangeBook._upgrade,
     Anomaly: ExchangeBook._anomaly,
+    StreamReset: ExchangeBook._reset,
+    **dict.fromkeys(get_args(LayerEvent), ExchangeBook._layer),
 }

@@ -88,7 +88,7 @@ def _figures(endpoint: EndpointRecord) -> list[list[str]]:
         _protocols(endpoint.protocols),
         [f"{endpoint.opened:,}"],
         [f"{endpoint.still_open:,}"],
-        [f"{endpoint.requests:,}"],
+        [_requests(endpoint)],
         _per_connection(endpoint),
         _closers(endpoint.closed),
         _idle(endpoint),
@@ -100,6 +100,13 @@ def _protocols(protocols: dict[str, int]) -> list[str]:
     if len(spoken) == 1:
         return list(spoken)
     return [units.times(name, n) for name, n in spoken.items()] or _NOTHING
+
+
+def _requests(endpoint: EndpointRecord) -> str:
+    """Those seen, and behind ~ what encrypted connections may have had."""
+    parts = [] if endpoint.requests is None else [f"{endpoint.requests:,}"]
+    parts += [] if endpoint.estimate is None else [f"~{endpoint.estimate.exchanges:,}"]
+    return " + ".join(parts) or units.UNKNOWN
 
 
 def _per_connection(endpoint: EndpointRecord) -> list[str]:
@@ -155,7 +162,7 @@ def _others(endpoint: EndpointRecord) -> list[str]:
 def _talked_http1(endpoint: EndpointRecord) -> bool:
     """Whether messages were seen in which Connection means something."""
     answered = endpoint.headers.response.connection or endpoint.headers.response.keep_alive
-    messages = endpoint.requests > 0 or bool(answered)
+    messages = bool(endpoint.requests or answered)
     return messages and any(protocol.startswith("http/1") for protocol in endpoint.protocols)
 
 
@@ -173,7 +180,7 @@ def _said(endpoint: EndpointRecord, width: int, screen: Screen) -> Iterator[str]
 
 def _request_words(endpoint: EndpointRecord, screen: Screen) -> list[str]:
     values = endpoint.headers.request.connection
-    absent = endpoint.requests - sum(values.values())
+    absent = (endpoint.requests or 0) - sum(values.values())
     words = _values("Connection", values, screen) + ([units.times("no Connection", absent)] if absent > 0 else [])
     return words or [units.UNKNOWN]
 

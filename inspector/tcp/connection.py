@@ -38,7 +38,8 @@ class Connection:
     """One TCP connection. Directions are FROM_CLIENT and FROM_SERVER, as roles are known at the time."""
 
     __slots__ = (
-        *("anomalies", "anomalies_omitted", "application_at_close_ns", "book", "client", "client_end", "end_ns"),
+        *("anomalies", "anomalies_omitted", "application_at_close_ns", "application_at_close_packet", "book"),
+        *("client", "client_end", "end_ns"),
         *("ended", "ended_ns", "ended_packet", "established_ns", "first_ns", "first_packet", "history", "holding"),
         *("id", "last_packet", "last_syn_ns", "late", "log"),
         *("make_sink", "queued", "replaced_ns", "retired", "role_from", "server", "sides", "sink", "slot"),
@@ -81,6 +82,8 @@ class Connection:
         self.anomalies_omitted = 0
         self.application_at_close_ns: int | None = None
         """Time of the last application byte when the first FIN or RST came; None without one."""
+        self.application_at_close_packet: int | None = None
+        """Its packet."""
         self.watching = False
         """Each further row is wanted."""
         self.holding = False
@@ -523,6 +526,7 @@ class Connection:
         first = client.fin_packet is None and server.fin_packet is None
         if first and client.rst_packet is None and server.rst_packet is None and self.sink is not None:
             self.application_at_close_ns = self.sink.application_ns
+            self.application_at_close_packet = self.sink.application_packet
 
     def deliver_end(self, side: Side, direction: int, packet: int, time_ns: int) -> None:
         if not side.end_delivered:
