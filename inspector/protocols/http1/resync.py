@@ -120,7 +120,7 @@ def head_end(data: bytes | bytearray, start: int = 0) -> int:
     -1 where there is no empty line from `start` on.
     """
     end = data.find(b"\n\r\n", start)
-    bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
+    bare = data.find(b"\n\n", start, end + 1 if end >= 0 else len(data))  # it may share its second line end
     if bare >= 0:
         return bare + 2
     return end + 3 if end >= 0 else -1

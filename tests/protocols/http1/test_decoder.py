@@ -225,6 +225,15 @@ class TestSwitching:
         assert conversation.decoder.application_packet == 3
         assert conversation.decoder.skip_until == [FOREVER, FOREVER]
 
+    def test_a_head_ends_at_its_first_empty_line_however_lines_end_and_it_was_cut(self) -> None:
+        head = b"HTTP/1.1 101 Switching Protocols\nUpgrade: x\n\n"
+        whole, crumbs = Conversation(), Conversation()
+        whole.play([server(head + b"\r\n\r\n")])
+        crumbs.play([server(head + b"\r\n\r\n")], lambda data: [data[at : at + 1] for at in range(len(data))])
+        ended = [event for event in whole.events if isinstance(event, MessageEnded)]
+        assert [event.end_offset for event in ended] == [len(head)]
+        assert crumbs.events == whole.events
+
     def test_an_upgrade_waits_for_the_request_that_asked_for_it(self) -> None:
         assert told(
             client(b"POST / HTTP/1.1\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\nab"),
