@@ -5,15 +5,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector.engine import Options
 from inspector.inspection import Inspection
+from inspector.records.connection import Connection
 from inspector.records.event import EventRecord
 from inspector.sources.memory import Packet
 from tests.tcp.conversations import captures, noise
-from tests.tcp.playbook import inspect_packets
+from tests.tcp.playbook import REQUEST, RESPONSE, SERVER, Talk, codes, inspect, inspect_packets, opened
 
 
 def _story(inspection: Inspection) -> list[tuple[Any, ...]]:
@@ -50,3 +52,42 @@ def test_conversations_are_told_alike_in_batches_of_any_size(packets: list[Packe
 def test_segments_without_sense_are_told_alike(packets: list[Packet], batch_rows: int) -> None:
     if packets:
         _check(packets, [1, batch_rows])
+
+
+# What fuzzing found to depend on batches, each as small as it gets.
+
+
+def in_any_batches(talk: Talk) -> Connection:
+    """The connection of a talk, which is the same in batches of any size."""
+    (whole,) = inspect(talk).connections
+    for batch_rows in range(1, talk.last):
+        assert inspect(talk, batch_rows=batch_rows).connections == [whole]
+    return whole
+
+
+def test_a_fin_ahead_of_its_data_knows_of_quiet_acknowledgments_before_it() -> None:
+    talk = opened().exchange().c(REQUEST)
+    start = talk.sent(SERVER)
+    talk.s(RESPONSE, lose=True).c("ACK", ack=talk.wire(SERVER) + 1).s("FIN ACK").s(RESPONSE, at=start)
+    connection = in_any_batches(talk)
+    assert (connection.requests, connection.responses) == (2, 1), "the hole was given up before the data came"
+
+
+@pytest.mark.parametrize("ahead", [2, 500])
+def test_a_forged_acknowledgment_inside_a_run_counts_before_the_farewell(ahead: int) -> None:
+    talk = opened().c(REQUEST).s(RESPONSE[:20]).s(RESPONSE[20:], ack=1001 + len(REQUEST) + ahead)
+    talk.s("FIN ACK").c("FIN ACK").wait(3).s("ACK")
+    assert codes(in_any_batches(talk)) == ["after_close"], "both FINs were acknowledged with the second one"
+
+
+def test_a_run_behind_a_reset_lasts_no_longer_than_what_comes_is_taken() -> None:
+    talk = opened().c(REQUEST).c("RST").s(RESPONSE[:20]).wait(3).s(RESPONSE[20:])
+    connection = in_any_batches(talk)
+    assert connection.server_traffic.bytes == 20
+    assert codes(connection) == ["after_close"]
+
+
+def test_a_probe_behind_a_segment_that_ends_where_a_probe_begins() -> None:
+    talk = opened().exchange()
+    talk.s(RESPONSE[:-1], at=0).s("ACK", at=len(RESPONSE) - 1).c("ACK")
+    assert in_any_batches(talk).server_traffic.keepalives == 1
