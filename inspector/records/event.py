@@ -25,6 +25,20 @@ EventKind = Literal[
     "zero-window",
     "gap",
     "anomaly",
+    "client-hello",
+    "tls",
+    "alert",
+    "close-notify",
+    "settings",
+    "settings-ack",
+    "goaway",
+    "ping",
+    "ping-ack",
+    "stream-reset",
+    "window-stall",
+    "trailers",
+    "websocket-close",
+    "proxy-header",
 ]
 
 
@@ -37,4 +51,4 @@ class EventRecord(Struct, gc=False):
     by: Annotated[Literal["client", "server"] | None, says("Who did it; null where nobody in particular.")]
     event: Annotated[EventKind, says("What happened.")]
     exchange: Annotated[int | None, says("Index of the exchange it belongs to.")]
-    detail: Annotated[str, says("For a person: a request line, a status, a number of bytes, an anomaly's code.")]
+    detail: Annotated[str, says("For a person: a request line, a status, a number of bytes, settings, a code.")]

@@ -6,21 +6,12 @@ and server may yet turn out to be the other way round, what TCP says of a connec
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER
-from inspector.events import (
-    Anomaly,
-    Event,
-    InterimReceived,
-    MessageEnded,
-    RequestReceived,
-    ResponseReceived,
-    Upgraded,
-)
-from inspector.records.closing import SIDES
-from inspector.records.connection import Side
-from inspector.records.event import EventKind, EventRecord
+from inspector.events import Event, TlsEstablished
+from inspector.records.described import described
+from inspector.records.event import EventRecord
 from inspector.records.redact import redacted
 from inspector.tcp.connection import Connection
 from inspector.tcp.events import SegmentNoted
@@ -60,6 +51,9 @@ class EventLog:
 
     def note(self, connection: Connection, event: Event | SegmentNoted) -> None:
         """Something happened on a connection."""
+        if isinstance(event, TlsEstablished):
+            # What is known now: the decoder goes on with the account.
+            event = replace(event, account=replace(event.account))
         self._count += 1
         noted = Noted(event.time_ns, event.packet, self._count, connection, event)
         if connection.role_from in _SURE:
@@ -85,35 +79,13 @@ class EventLog:
     def take(self) -> list[EventRecord]:
         """What can be said since the last time, by time and packet; connections have their numbers now."""
         noted, self._noted = sorted(self._noted, key=lambda one: one[:3]), []
-        return [self._record(one) for one in noted]
+        return [record for record in map(self._record, noted) if record is not None]
 
-    def _record(self, noted: Noted) -> EventRecord:
-        kind, by, exchange, detail = _described(noted)
-        if not self._show_secrets:
-            detail = redacted(detail)
-        return EventRecord(noted.connection.id, noted.packet, noted.time_ns, by, kind, exchange, detail)
-
-
-def _described(noted: Noted) -> tuple[EventKind, Side | None, int | None, str]:
-    """Kind, who, which exchange, and words for a person."""
-    event = noted.event
-    client, server = SIDES
-    match event:
-        case SegmentNoted():
-            return event.kind, SIDES[event.direction], None, event.detail
-        case RequestReceived():
-            return "request", client, event.exchange, f"{event.fields.method} {event.fields.target}"
-        case ResponseReceived():
-            return "response", server, event.exchange, f"{event.fields.status} {event.fields.reason or ''}".strip()
-        case InterimReceived():
-            return "interim", server, event.exchange, str(event.status)
-        case MessageEnded():
-            kind: EventKind = "request-end" if event.direction == FROM_CLIENT else "response-end"
-            cut = "" if event.whole else ", cut off"
-            return kind, SIDES[event.direction], event.exchange, f"{event.body_bytes} bytes{cut}"
-        case Upgraded():
-            return "upgrade", SIDES[FROM_SERVER], event.exchange, f"to {event.target or event.to}"
-        case Anomaly():
-            return "anomaly", None, None, f"{event.code}: {event.detail}" if event.detail else event.code
-        case _:
-            raise AssertionError(f"no words for {type(event).__name__}")
+    def _record(self, noted: Noted) -> EventRecord | None:
+        words = described(noted.event)
+        if words is None:
+            return None
+        detail = words.detail if self._show_secrets else redacted(words.detail)
+        return EventRecord(
+            noted.connection.id, noted.packet, noted.time_ns, words.by, words.kind, words.exchange, detail
+        )
