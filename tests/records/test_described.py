@@ -67,7 +67,7 @@ def _established(handshake_ns: int | None, **facts: object) -> TlsEstablished:
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        (at(4, ClientHelloReceived, "a.example", ["h2", "http/1.1"]), "client client-hello a.example, offers h2 http/1.1"),
+        (at(4, ClientHelloReceived, "a.test", ["h2", "http/1.1"]), "client client-hello a.test, offers h2 http/1.1"),
         (at(4, ClientHelloReceived, None, []), "client client-hello no server name"),
         (
             _established(
@@ -94,7 +94,7 @@ def _established(handshake_ns: int | None, **facts: object) -> TlsEstablished:
         (_alert(None, "close_notify", inferred=True), "server close-notify told from its length"),
         (_alert("fatal", "unknown_ca"), "server alert fatal unknown_ca"),
         (_alert(None, None), "server alert encrypted"),
-        (_settings(False, ENABLE_PUSH=0, INITIAL_WINDOW_SIZE=65535), "client settings ENABLE_PUSH=0, INITIAL_WINDOW_SIZE=65535"),
+        (_settings(False, ENABLE_PUSH=0, HEADER_TABLE_SIZE=9), "client settings ENABLE_PUSH=0, HEADER_TABLE_SIZE=9"),
         (_settings(True), "client settings-ack"),
         (_goaway(7, "max_age"), 'server goaway NO_ERROR, last stream 7, says "max_age"'),
         (_goaway(2**31 - 1, ""), "server goaway NO_ERROR, last stream 2147483647"),
