@@ -124,7 +124,7 @@ class Connection:
         side.next = side.high = side.next + length
         side.next_seq = (seq + length) & MASK
         side.unique += length
-        (self.sink or self._open_sink(chunk)).data(chunk)
+        (self.sink or self.open_sink(chunk)).data(chunk)
         return True
 
     def segment(self, direction: int, segment: Segment) -> None:
@@ -229,6 +229,8 @@ class Connection:
         packet, time_ns = self.last_packet, self.end_ns
         for direction in (FROM_CLIENT, FROM_SERVER):
             side = self.sides[direction]
+            if side.end_delivered and side.pending is None:
+                continue
             self._give_up_all(side, direction, packet, time_ns)
             if self.sink is not None and not side.end_delivered:
                 reset = self.sides[0].rst_packet is not None or self.sides[1].rst_packet is not None
@@ -359,7 +361,7 @@ class Connection:
         side.missing.add(side.next, end)
         self.history.note("G", direction)
         self._note_log("gap", direction, packet, time_ns, f"{length} bytes are not in the capture")
-        (self.sink or self._open_sink()).gap(direction, side.next, length, packet, time_ns)
+        (self.sink or self.open_sink()).gap(direction, side.next, length, packet, time_ns)
         side.next = end
         side.next_seq = (side.next_seq + length) & MASK
         side.high = max(side.high, end)
@@ -368,7 +370,7 @@ class Connection:
         """Hand on what joins up now; `packet` is the one by which it does."""
         assert side.pending is not None
         for held in side.pending.ready(side.next):
-            sink = self.sink or self._open_sink()
+            sink = self.sink or self.open_sink()
             direction = self._direction_of(side)
             if held.data is None:
                 sink.gap(direction, held.offset, held.end - held.offset, packet, time_ns)
@@ -451,9 +453,9 @@ class Connection:
         if captured:
             data = segment.payload()[skip : skip + captured]
             piece = Piece(direction, offset, data, segment.packet, segment.time_ns)
-            (self.sink or self._open_sink(piece)).data(piece)
+            (self.sink or self.open_sink(piece)).data(piece)
         if captured < length:
-            direction, sink = self._direction_of(side), self.sink or self._open_sink()
+            direction, sink = self._direction_of(side), self.sink or self.open_sink()
             sink.gap(direction, offset + captured, length - captured, segment.packet, segment.time_ns)
 
     def _hold(self, side: Side, direction: int, start: int, end: int, skip: int, segment: Segment) -> int:
@@ -461,7 +463,7 @@ class Connection:
             side.pending = Reassembler()
         pending = side.pending
         whole = segment.captured >= segment.length
-        wanted = whole and end > (self.sink or self._open_sink()).skip_until[direction]
+        wanted = whole and end > (self.sink or self.open_sink()).skip_until[direction]
         data = bytes(segment.payload()[skip:]) if wanted else None
         new = pending.hold(Held(start, end, data, segment.packet, segment.time_ns))
         self._deliver_held(side, direction, segment.packet, segment.time_ns)
@@ -499,7 +501,7 @@ class Connection:
         """The direction of a side now: what was just delivered may have turned the connection round."""
         return FROM_CLIENT if side is self.sides[FROM_CLIENT] else FROM_SERVER
 
-    def _open_sink(self, start: StreamChunk | None = None) -> StreamSink:
+    def open_sink(self, start: StreamChunk | None = None) -> StreamSink:
         """Who takes the byte streams, which begin with `start`."""
         self.sink = self.make_sink(self, start)
         return self.sink

@@ -6,12 +6,21 @@ hold that, since a batch of one packet never has three. Whoever calls has made s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from inspector.bytestream import Ending, StreamChunk
 from inspector.tcp.connection import Connection
 from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.side import Side
 from inspector.tcp.states import EndState
 
 _ESTABLISHED, _CLOSED = EndState.ESTABLISHED, EndState.CLOSED
+
+
+def is_new(connection: Connection) -> bool:
+    """Whether nothing was told of a connection yet but who opened it, and nobody wants each segment for a log."""
+    return not connection.syns and connection.role_from == "syn" and connection.log is None
 
 
 def handshake(connection: Connection, seqs: tuple[int, int], packet: int, times_ns: tuple[int, int, int]) -> None:
@@ -26,6 +35,66 @@ def handshake(connection: Connection, seqs: tuple[int, int], packet: int, times_
     connection.syn_packet, connection.syns = packet, 1
     connection.last_syn_ns, connection.syn_ack_ns, connection.established_ns = times_ns
     connection.history.letters = "ShA"
+
+
+class Closing(NamedTuple):
+    """FIN, FIN and ACK as they should be: what is kept of them."""
+
+    direction: int
+    """Of the first FIN."""
+    acks: tuple[int, int]
+    """The acknowledgment numbers on both FINs."""
+    packets: list[int]
+    """Of all three segments, as `times_ns`."""
+    times_ns: list[int]
+
+
+def whole(
+    connection: Connection,
+    seqs: tuple[int, int],
+    opening: tuple[int, tuple[int, int, int]],
+    payload: Sequence[StreamChunk | int],
+    closing: Closing,
+) -> None:
+    """All of a new connection: its handshake, payload as it comes next, its close.
+
+    `seqs`: both initial sequence numbers, the client's first; `opening`: the packet of the SYN and the times of SYN,
+    SYN-ACK and ACK; `payload`: chunks, and numbers that stand for a pure ACK in that direction.
+    """
+    connection.syn_packet, connection.syns = opening[0], 1
+    connection.last_syn_ns, connection.syn_ack_ns, connection.established_ns = opening[1]
+    letters, sent = "ShA", [0, 0]
+    for chunk in payload:
+        if isinstance(chunk, int):
+            letter = "Aa"[chunk]
+        else:
+            towards = chunk.direction
+            letter = "Dd"[towards]
+            chunk.offset = sent[towards]
+            sent[towards] += chunk.length
+            (connection.sink or connection.open_sink(chunk)).data(chunk)
+        if letter not in letters:
+            letters += letter
+    sink, direction, packets, times_ns = connection.sink, closing.direction, closing.packets, closing.times_ns
+    if sink is not None:
+        connection.application_at_close_ns = sink.application_ns
+    for turn in (0, 1):
+        towards = direction ^ turn
+        side, isn, length = connection.sides[towards], seqs[towards], sent[towards]
+        side.state = _CLOSED
+        side.isn = side.base_seq = isn
+        side.next = side.high = side.unique = side.fin_end = length
+        side.next_seq = side.fin_seq = behind = (isn + 1 + length) & MASK
+        side.acked_seq = (behind + 1) & MASK
+        side.fin_ack, side.fin_packet, side.fin_ns = closing.acks[turn], packets[turn], times_ns[turn]
+        side.end_delivered = True
+        if sink is not None:
+            sink.end(towards, Ending.FIN, packets[turn], times_ns[turn])
+    letters += "fF" if direction else "Ff"
+    last = "aA"[direction == 0]
+    connection.history.letters = letters if last in letters else letters + last
+    connection.ended = connection.watching = True
+    connection.ended_packet, connection.ended_ns = packets[2], times_ns[2]
 
 
 def may_part(connection: Connection, direction: int, seq: int, other: int) -> bool:

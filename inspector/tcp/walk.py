@@ -19,12 +19,11 @@ from inspector.tcp.segment import ACK, FIN, RST, SYN, Rows, Run, Segment
 from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.side import Side
 from inspector.tcp.triage import SPREAD, WIDEST_SPREAD, Mask, Steps, Totals
+from inspector.tcp.whole import LIFE, StepColumns, whole_connections
 
 #: Capture time for which an ended connection still takes what comes.
 LINGER_NS = 2_000_000_000
 
-#: The flags that open and close, and acknowledge.
-_LIFE = SYN | ACK | FIN | RST
 #: SYNs of a connection of SYNs alone that are counted.
 _MOST_SYNS = 0xFFFF
 _HANDSHAKE = [SYN, SYN | ACK, ACK]
@@ -108,18 +107,27 @@ class Walk:
         self._last_position = members[first[1:] - 1].tolist()
         rows = order[members[first[:-1]]]
         ends = np.concatenate([[0], np.cumsum(batch.payload_length[order[members]])])
-        self._length = np.diff(ends[first]).tolist()
+        columns = StepColumns(
+            batch.flags[rows],
+            batch.seq[rows],
+            batch.ack[rows],
+            batch.window[rows],
+            steps.direction[members[first[:-1]]],
+            np.diff(ends[first]),
+        )
+        self._whole = whole_connections(steps, columns).tolist()
+        self._length = columns.length.tolist()
         self._first = first.tolist()
         self._run = steps.run.tolist()
-        self._direction = steps.direction[members[first[:-1]]].tolist()
-        self._flags = batch.flags[rows].tolist()
-        self._seq = batch.seq[rows].tolist()
+        self._direction = columns.direction.tolist()
+        self._flags = columns.flags.tolist()
+        self._seq = columns.seq.tolist()
         self._packet = batch.packet[rows].tolist()
         self._time = batch.time_ns[rows].tolist()
         self._clock: list[int] = self._clock_ns[rows].tolist()
         self._payload = batch.payload_position[rows].tolist()
-        self._ack = batch.ack[rows].tolist()
-        self._window = batch.window[rows].tolist()
+        self._ack = columns.ack.tolist()
+        self._window = columns.window.tolist()
         self._captured = batch.payload_captured[rows].tolist()
         self._ttl = batch.ttl[rows].tolist()
         self._step_starts = steps.step_starts.tolist()
@@ -137,6 +145,9 @@ class Walk:
         connection = self._connection_of(slot, step)
         if connection is None or connection.retired:
             self._late(connection, slot, self._group_starts[index], self._group_starts[index + 1])
+            return
+        if self._whole[index] and regular.is_new(connection):
+            self._tell_whole(connection, index, step, end)
             return
         start, behind = self._group_starts[index], self._group_starts[index + 1]
         if one_by_one := self._one_by_one(connection, index, step):
@@ -158,10 +169,31 @@ class Walk:
         elif self._table.watched[slot]:
             self._table.watched[slot] = False
 
+    def _tell_whole(self, connection: Connection, index: int, step: int, end: int) -> None:
+        """Tell a new connection all its steps at once, and what they add up to."""
+        run, sender, client_end = self._run, self._direction, connection.client_end
+        payload = [
+            self._chunk(at, sender[at] ^ client_end) if run[at] else sender[at] ^ client_end
+            for at in range(step + 3, end - 3)
+        ]
+        seq, ack, packet, time_ns, close = self._seq, self._ack, self._packet, self._time, end - 3
+        regular.whole(
+            connection,
+            (seq[step], seq[step + 1]),
+            (packet[step], (time_ns[step], time_ns[step + 1], time_ns[step + 2])),
+            payload,
+            regular.Closing(
+                sender[close] ^ client_end, (ack[close], ack[close + 1]), packet[close:end], time_ns[close:end]
+            ),
+        )
+        self._add_up(connection, index)
+        self._table.watched[connection.slot] = True
+        self._registry.retire_later(connection)
+
     def _one_by_one(self, connection: Connection, index: int, step: int) -> bool:
         """Whether all rows of a group must be told: behind a SYN triage could not know that they are wanted, and where
         acknowledgments lie far apart, which is the highest is decided one after the other."""
-        if connection.watching and self._flags[step] & _LIFE == SYN:
+        if connection.watching and self._flags[step] & LIFE == SYN:
             return True
         for end in (0, 1):
             ack = self._totals[end][index][_ACK_TOTAL]
@@ -180,7 +212,7 @@ class Walk:
                 return self._position[step]
             towards = direction[step] ^ connection.client_end
             if not run[step]:
-                if flags[step] & _LIFE == _FIN_ACK and self._farewell(connection, index, towards, step, end):
+                if flags[step] & LIFE == _FIN_ACK and self._farewell(connection, index, towards, step, end):
                     step += 3
                     continue
                 if flags[step] & (RST | FIN) and self._needs_acknowledgments(connection, index, towards, step):
@@ -213,7 +245,7 @@ class Walk:
         if third >= end or connection.syns or connection.role_from != "syn" or connection.log is not None:
             return step
         flags, seq, ack = self._flags, self._seq, self._ack
-        if [flag & _LIFE for flag in flags[step : step + 3]] != _HANDSHAKE or any(self._length[step : step + 3]):
+        if [flag & LIFE for flag in flags[step : step + 3]] != _HANDSHAKE or any(self._length[step : step + 3]):
             return step
         client, server = seq[step], seq[step + 1]
         sender = self._direction[step]
@@ -231,7 +263,7 @@ class Walk:
         last = step + 2
         if last >= end or any(self._length[step : step + 3]) or not all(self._window[step : step + 3]):
             return False
-        if [flag & _LIFE for flag in self._flags[step : step + 3]] != _FAREWELL:
+        if [flag & LIFE for flag in self._flags[step : step + 3]] != _FAREWELL:
             return False
         sender = self._direction[step]
         if self._direction[step + 1 : step + 3] != [1 - sender, sender]:
@@ -339,7 +371,7 @@ class Walk:
         connection = registry.live.get(slot)
         state = CONNECTION if connection is not None else int(self._table.state[slot])
         stale = connection is not None and connection.ended and self._clock[step] > connection.ended_ns + LINGER_NS
-        known = state != EMPTY and flags & _LIFE == SYN
+        known = state != EMPTY and flags & LIFE == SYN
         opens = known and self._is_new(connection, stale or state == ENDED, slot, step)
         if state == SYN_ONLY:
             connection = registry.from_syns(slot)

@@ -1,0 +1,112 @@
+"""Groups that are a whole connection as most short ones are: found in columns, so that they can be told at once.
+
+Such a group goes from the SYN to the ACK of the last FIN and holds nothing but what comes next in its direction: SYN,
+SYN-ACK, ACK, then payload and pure ACKs, then FIN, FIN, ACK. What is not so, or not all in one batch, is told step by
+step; `regular.whole` leaves a connection as its steps would have left it, which the laws over batch sizes hold.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from inspector.packets.batch import I64, U8, U16, U32
+from inspector.tcp.segment import ACK, FIN, RST, SYN
+from inspector.tcp.triage import Mask, Steps
+
+#: The flags that open and close, and acknowledge.
+LIFE = SYN | ACK | FIN | RST
+
+
+class StepColumns(NamedTuple):
+    """What there is to know of each step's first row; `length` is of all its rows. shape (steps,) each."""
+
+    flags: U8
+    seq: U32
+    ack: U32
+    window: U16
+    direction: U8
+    length: I64
+
+
+def whole_connections(steps: Steps, columns: StepColumns) -> Mask:
+    """Which groups are whole connections. shape (groups,)"""
+    starts, ends = steps.step_starts[:-1], steps.step_starts[1:]
+    is_whole: Mask = ends - starts >= 6
+    at = np.flatnonzero(is_whole)
+    if len(at):
+        opens = _opens(columns, starts[at]) & _closes(columns, ends[at] - 3)
+        opens &= _adds_up(steps, columns, at, ends[at] - 3)
+        at = at[opens]
+        is_whole[:] = False
+        is_whole[at[_joins_up(steps, columns, at)]] = True
+    return is_whole
+
+
+def _opens(columns: StepColumns, first: I64) -> Mask:
+    """Whether the steps from `first` on are SYN, SYN-ACK and ACK without payload."""
+    flags, seq, ack, direction = columns.flags, columns.seq, columns.ack, columns.direction
+    second, third = first + 1, first + 2
+    good: Mask = (flags[first] & LIFE == SYN) & (flags[second] & LIFE == SYN | ACK) & (flags[third] & LIFE == ACK)
+    good &= columns.length[first] + columns.length[second] + columns.length[third] == 0
+    good &= (direction[second] != direction[first]) & (direction[third] == direction[first])
+    good &= (ack[second] == seq[first] + 1) & (seq[third] == ack[second]) & (ack[third] == seq[second] + 1)
+    good &= columns.window[third] != 0
+    return good
+
+
+def _closes(columns: StepColumns, first: I64) -> Mask:
+    """Whether the steps from `first` on are FIN, FIN and ACK without payload, each FIN acknowledged by what follows."""
+    flags, seq, ack, direction = columns.flags, columns.seq, columns.ack, columns.direction
+    second, third = first + 1, first + 2
+    good: Mask = (flags[first] & LIFE == FIN | ACK) & (flags[second] & LIFE == FIN | ACK) & (flags[third] & LIFE == ACK)
+    good &= columns.length[first] + columns.length[second] + columns.length[third] == 0
+    good &= (direction[second] != direction[first]) & (direction[third] == direction[first])
+    good &= (ack[second] == seq[first] + 1) & (seq[third] == ack[second]) & (ack[third] == seq[second] + 1)
+    window = columns.window
+    good &= (window[first] != 0) & (window[second] != 0) & (window[third] != 0)
+    return good
+
+
+def _adds_up(steps: Steps, columns: StepColumns, groups: I64, closing: I64) -> Mask:
+    """Whether nothing comes behind the close, nothing acknowledges more, and the packets of a side look alike."""
+    last = steps.members[steps.first[closing + 3] - 1]
+    good: Mask = last == steps.group_starts[groups + 1] - 1
+    from_second = columns.direction[closing] == 1
+    acks = columns.ack[closing + 2].astype(np.int64), columns.ack[closing + 1].astype(np.int64)
+    for end, total in enumerate(steps.totals):
+        good &= total.ack[groups] == np.where(from_second == end, *acks)
+        good &= total.ttl_low[groups] == total.ttl_high[groups]
+        good &= total.network_low[groups] == total.network_high[groups]
+    return good
+
+
+def _joins_up(steps: Steps, columns: StepColumns, groups: I64) -> Mask:
+    """Whether all between handshake and close is payload or a pure ACK that begins where its direction stands."""
+    starts, ends = steps.step_starts[groups], steps.step_starts[groups + 1]
+    count = ends - starts - 3
+    of_group = np.repeat(np.arange(len(groups)), count)
+    step = np.arange(len(of_group)) - np.repeat(np.cumsum(count) - count - starts - 3, count)
+    direction, length = columns.direction[step], columns.length[step]
+    sender = columns.direction[starts][of_group]
+    isn = np.where(direction == sender, columns.seq[starts][of_group], columns.seq[starts + 1][of_group])
+    good: Mask = columns.seq[step] == isn + 1 + _sent_before(of_group, direction, length).astype(np.uint32)
+    pure_ack = (columns.flags[step] & LIFE == ACK) & (length == 0) & (columns.window[step] != 0)
+    closing = step >= ends[of_group] - 3
+    # The last ACK is behind its own FIN; it has been compared with that.
+    good = np.where(closing, good | (step == ends[of_group] - 1), good & (steps.run[step] | pure_ack))
+    all_good: Mask = np.bincount(of_group[~good], minlength=len(groups)) == 0
+    return all_good
+
+
+def _sent_before(of_group: I64, direction: U8, length: I64) -> I64:
+    """Per step: payload bytes of its direction and group in the steps before it."""
+    before = np.zeros(len(length), np.int64)
+    new_group = np.flatnonzero(np.diff(of_group, prepend=-1))
+    for end in (0, 1):
+        own = np.where(direction == end, length, 0)
+        so_far = np.cumsum(own) - own
+        so_far -= so_far[new_group][of_group]
+        before[direction == end] = so_far[direction == end]
+    return before
