@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(slots=True)
-class Anomaly:
+class Anomaly(Struct, gc=False):
     """Something odd on the wire: never an error of ours, never the end of the story."""
 
     packet: int
@@ -17,8 +16,7 @@ class Anomaly:
     """For a person. May hold text from the wire: escaped by whoever prints it."""
 
 
-@dataclass(slots=True)
-class RequestFields:
+class RequestFields(Struct, gc=False):
     """What is kept of a request's header section. Strings are the wire's bytes as latin-1; None: not there.
 
     One object may stand for many identical sections: never changed, though not frozen (that would double its cost)."""
@@ -45,8 +43,7 @@ class RequestFields:
     """Whether the connection may be used again after it, by RFC 9112 section 9.3; None for HTTP/2."""
 
 
-@dataclass(slots=True)
-class ResponseFields:
+class ResponseFields(Struct, gc=False):
     """What is kept of a response's header section. Strings are the wire's bytes as latin-1; None: not there.
 
     One object may stand for many identical sections: never changed, though not frozen (that would double its cost)."""
@@ -71,8 +68,7 @@ class ResponseFields:
     the connection; None for HTTP/2."""
 
 
-@dataclass(slots=True)
-class RequestReceived:
+class RequestReceived(Struct, gc=False):
     """A request's header section is complete."""
 
     packet: int
@@ -88,8 +84,7 @@ class RequestReceived:
     fields: RequestFields
 
 
-@dataclass(slots=True)
-class ResponseReceived:
+class ResponseReceived(Struct, gc=False):
     """A final response's header section is complete (not 1xx, but 101)."""
 
     packet: int
@@ -104,8 +99,7 @@ class ResponseReceived:
     fields: ResponseFields
 
 
-@dataclass(slots=True)
-class InterimReceived:
+class InterimReceived(Struct, gc=False):
     """A 1xx response other than 101."""
 
     packet: int
@@ -115,8 +109,7 @@ class InterimReceived:
     status: int
 
 
-@dataclass(slots=True)
-class MessageEnded:
+class MessageEnded(Struct, gc=False):
     """A request or response is over: its last body byte came (whole), or it will not come (not whole)."""
 
     packet: int
@@ -133,8 +126,7 @@ class MessageEnded:
     whole: bool
 
 
-@dataclass(slots=True)
-class Upgraded:
+class Upgraded(Struct, gc=False):
     """The connection speaks another protocol from here on: 101, or a CONNECT that was accepted."""
 
     packet: int

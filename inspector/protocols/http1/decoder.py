@@ -12,8 +12,9 @@ and go to whoever reads what is inside a tunnel or was upgraded to.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
+
+from msgspec.structs import replace
 
 from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Rest, StreamChunk
 from inspector.events import (
