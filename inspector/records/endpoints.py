@@ -118,10 +118,15 @@ class EndpointBook:
         sums.kinds[kind] = sums.kinds.get(kind, 0) + 1
         if how in _OPEN:
             _add_life(sums, connection)
-        if book is not None and book.request_count + book.response_count:
-            _add_counts(sums.requests_say, book.requests_say)
-            _add_counts(sums.responses_say, book.responses_say)
-            _add_counts(sums.responses_say_keep_alive, book.responses_say_keep_alive)
+        for exchange in connection.exchanges:
+            request, response = exchange.request, exchange.response
+            if request is not None and request.connection is not None:
+                _count(sums.requests_say, request.connection, 1)
+            if response is not None and response.connection is not None:
+                _count(sums.responses_say, response.connection, 1)
+        if book is not None and book.responses_say_keep_alive is not None:
+            for value, times in book.responses_say_keep_alive.items():
+                _count(sums.responses_say_keep_alive, value, times)
         if how == "unanswered":
             sums.unanswered += 1
             if sums.unanswered > LISTED_UNANSWERED:
@@ -157,9 +162,8 @@ def _add_life(sums: _Sums, connection: Connection) -> None:
         sums.idle[closed.by].append(closed.idle_ns)
 
 
-def _add_counts(counts: dict[str, int], more: dict[str, int]) -> None:
-    for what, count in more.items():
-        counts[what] = counts.get(what, 0) + count
+def _count(counts: dict[str, int], what: str, times: int) -> None:
+    counts[what] = counts.get(what, 0) + times
 
 
 def _record(sums: _Sums) -> EndpointRecord:

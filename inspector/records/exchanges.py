@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
+from msgspec import Struct
+
 from inspector.bytestream import FROM_CLIENT
 from inspector.events import (
     Anomaly,
@@ -33,8 +35,7 @@ _REQUEST_WHOLE, _RESPONSE_WHOLE = 1, 2
 _BOTH_WHOLE = _REQUEST_WHOLE | _RESPONSE_WHOLE
 
 
-@dataclass(slots=True)
-class Close:
+class Close(Struct, gc=False):
     """What TCP knows of the connection's end, as far as a request's fate depends on it."""
 
     server_closed: int | None
@@ -45,8 +46,7 @@ class Close:
     """Stream offset behind the client's last byte."""
 
 
-@dataclass(slots=True)
-class _Progress:
+class _Progress(Struct, gc=False):
     """What is kept of an exchange beside its record."""
 
     start: int = -1
@@ -62,8 +62,8 @@ class ExchangeBook:
     """The exchanges of one connection, as far as they are known."""
 
     __slots__ = (
-        *("_progress", "_show_secrets", "anomalies", "exchanges", "layers", "names", "request_count", "requests_say"),
-        *("response_count", "responses_say", "responses_say_keep_alive", "sign", "to_proxy", "tunnel", "upgraded"),
+        *("_progress", "_show_secrets", "anomalies", "exchanges", "layers", "names", "request_count", "response_count"),
+        *("responses_say_keep_alive", "sign", "to_proxy", "tunnel", "upgraded"),
     )
 
     def __init__(self, show_secrets: bool) -> None:
@@ -84,12 +84,8 @@ class ExchangeBook:
         """A request was for a proxy, so its name is not the server's."""
         self.request_count = 0
         self.response_count = 0
-        self.requests_say: dict[str, int] = {}
-        """Connection values in requests."""
-        self.responses_say: dict[str, int] = {}
-        """Connection values in responses."""
-        self.responses_say_keep_alive: dict[str, int] = {}
-        """Keep-Alive values in responses."""
+        self.responses_say_keep_alive: dict[str, int] | None = None
+        """Keep-Alive values in responses; None before the first."""
 
     def take(self, event: Event) -> None:
         """The next event of the connection."""
@@ -121,8 +117,6 @@ class ExchangeBook:
             progress = self._progress[event.exchange]
             progress.start, progress.first_packet = event.offset, event.first_packet
         self.request_count += 1
-        if fields.connection is not None:
-            self.requests_say[fields.connection] = self.requests_say.get(fields.connection, 0) + 1
         if fields.persistent is False and self.sign is None:
             self._sign(False, fields.connection, fields.version, event, ends_idleness=False)
         if fields.authority is not None and fields.authority not in self.names:
@@ -134,6 +128,8 @@ class ExchangeBook:
         if fields.keep_alive is not None:
             keep_alive = KeepAlive(fields.keep_alive_timeout, fields.keep_alive_max)
             said = self.responses_say_keep_alive
+            if said is None:
+                said = self.responses_say_keep_alive = {}
             said[fields.keep_alive] = said.get(fields.keep_alive, 0) + 1
         response = Response(
             event.packet,
@@ -158,8 +154,6 @@ class ExchangeBook:
             self._add(event.exchange, event.stream, None)
         self.exchanges[event.exchange].response = response
         self.response_count += 1
-        if fields.connection is not None:
-            self.responses_say[fields.connection] = self.responses_say.get(fields.connection, 0) + 1
         if fields.persistent is False and self.sign is None:
             idle = event.unsolicited and fields.status == 408
             self._sign(True, fields.connection, fields.version, event, ends_idleness=idle)

@@ -93,8 +93,11 @@ class Run:
         return self._first + bisect_right(self._starts, inside) - 1
 
     def view(self, offset: int) -> memoryview:
+        rows, at = self._rows, self._first
+        if offset == self.offset:
+            start = rows.positions[at]
+            return rows.buffer[start : start + rows.lengths[at]]
         at = self._locate(offset)
-        rows = self._rows
         start, length, inside = rows.positions[at], rows.lengths[at], offset - self.offset
         if at == self._last:
             inside -= self.length - length
@@ -104,5 +107,7 @@ class Run:
         return rows.buffer[start + inside : start + length]
 
     def arrival(self, offset: int) -> Arrival:
-        at = self._locate(offset)
-        return self._rows.packets[at], self._rows.times_ns[at]
+        rows, at = self._rows, self._first
+        if offset - self.offset >= rows.lengths[at]:
+            at = self._locate(offset)
+        return rows.packets[at], rows.times_ns[at]

@@ -65,6 +65,12 @@ class Exchanges:
     def answer(self, final: bool) -> int:
         """A response to `next` came, the final one or an interim one; the index of its exchange."""
         waiting = self.waiting
+        if final and not self._doubtful and len(waiting) == 1:
+            index = waiting.pop().index
+            if index is not None:
+                return index
+            self.count += 1
+            return self.count - 1
         if not self._doubtful and len(waiting) > 1:
             self._pipelining = True
         request = self.next() or Waiting(None, None)
