@@ -12,12 +12,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from enum import Enum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 #: Directions of a connection: indices, so that per-direction state is a two-element list.
 FROM_CLIENT = 0
 FROM_SERVER = 1
 
+
+#: `StreamSink.skip_until` of a direction of which no byte is needed any more.
+FOREVER = 1 << 62
 
 #: A packet, and its capture time in nanoseconds since the Unix epoch.
 Arrival = tuple[int, int]
@@ -58,6 +61,10 @@ class StreamSink(Protocol):
     """
 
     @property
+    def protocol(self) -> str:
+        """What is spoken, in the contract's word: "http/1.0", "http/1.1", "unknown", ..."""
+
+    @property
     def application_packet(self) -> int | None:
         """Last packet that brought an application byte of either direction, as idle times count them (an unsolicited
         408 is none); None before the first."""
@@ -78,6 +85,31 @@ class StreamSink(Protocol):
 
     def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
         """The direction is over: by its FIN or a RST at `packet`, or for us."""
+
+
+class Spent:
+    """What is left of a sink once both directions have ended: its last words.
+
+    Connections wait for stragglers after their end; what they hold until then is small.
+    """
+
+    __slots__ = ("application_ns", "application_packet", "protocol")
+
+    skip_until: ClassVar = [FOREVER, FOREVER]
+
+    def __init__(self, sink: StreamSink) -> None:
+        self.protocol = sink.protocol
+        self.application_packet = sink.application_packet
+        self.application_ns = sink.application_ns
+
+    def data(self, chunk: StreamChunk) -> None:
+        """Bytes behind the end are nobody's."""
+
+    def gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
+        """As with data."""
+
+    def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
+        """It was told before."""
 
 
 class Piece:

@@ -143,7 +143,7 @@ class Inspector:
         options, sink, book = self.options, connection.sink, connection.book
         record = connection_record(
             connection,
-            getattr(sink, "protocol", None),
+            None if sink is None else sink.protocol,
             book if isinstance(book, ExchangeBook) else None,
             names=options.names,
             show_secrets=options.show_secrets,

@@ -22,10 +22,6 @@ Emit = Callable[[Event], None]
 class StreamDecoder(StreamSink, Protocol):
     """A protocol on one TCP connection, both directions."""
 
-    @property
-    def protocol(self) -> str:
-        """The contract's word: "http/1.0", "http/1.1", "unknown", ..."""
-
 
 class Switch(NamedTuple):
     """A connection that speaks another protocol from here on, in both directions."""

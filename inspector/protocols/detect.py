@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Piece, Rest, StreamChunk
+from inspector.bytestream import FOREVER, FROM_CLIENT, FROM_SERVER, Ending, Piece, Rest, StreamChunk
 from inspector.protocols.decoder import Emit, StreamDecoder
 
 #: Bytes of a direction that are held back while they may still become the beginning of a message.
@@ -26,9 +26,6 @@ H2C = "h2c"
 
 #: Makes the decoder of a protocol, by the protocol's name.
 Decoders = Mapping[str, Callable[[Emit], StreamDecoder]]
-
-#: `skip_until` of a direction of which no byte is needed any more.
-_FOREVER = 1 << 62
 
 #: Longest method taken for one: methods in use have at most 17 characters.
 _MAX_METHOD = 32
@@ -233,7 +230,7 @@ class DetectingDecoder:
         self._held.clear()
         make = self._decoders.get(detected.protocol)
         if make is None:
-            self._skip[:] = _FOREVER, _FOREVER
+            self._skip[:] = FOREVER, FOREVER
             return
         inner = make(self._emit)
         if reverse and turned:

@@ -7,7 +7,6 @@ the connection can tell (how far a request was acknowledged, whether it met the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
 

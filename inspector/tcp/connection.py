@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Piece, StreamChunk, StreamSink
+from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Piece, Spent, StreamChunk, StreamSink
 from inspector.events import Anomaly
 from inspector.tcp.events import Kind, SegmentNoted
 from inspector.tcp.reassembly import Held, Reassembler
@@ -535,6 +535,8 @@ class Connection:
             side.end_delivered = True
             if self.sink is not None:
                 self.sink.end(direction, Ending.FIN, packet, time_ns)
+                if self.sides[0].end_delivered and self.sides[1].end_delivered:
+                    self.sink = Spent(self.sink)
 
     def _reset(self, side: Side, direction: int, segment: Segment) -> None:
         believed = self._in_window(side, segment)

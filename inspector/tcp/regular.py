@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from inspector.bytestream import Ending, StreamChunk
+from inspector.bytestream import Ending, Spent, StreamChunk
 from inspector.tcp.connection import Connection
 from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.side import Side
@@ -90,6 +90,8 @@ def whole(
         side.end_delivered = True
         if sink is not None:
             sink.end(towards, Ending.FIN, packets[turn], times_ns[turn])
+    if sink is not None:
+        connection.sink = Spent(sink)
     letters += "fF" if direction else "Ff"
     last = "aA"[direction == 0]
     connection.history.letters = letters if last in letters else letters + last

@@ -19,7 +19,7 @@ from inspector.tcp.segment import ACK, FIN, RST, SYN, Rows, Run, Segment
 from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.side import Side
 from inspector.tcp.triage import SPREAD, WIDEST_SPREAD, Mask, Steps, Totals
-from inspector.tcp.whole import LIFE, StepColumns, whole_connections
+from inspector.tcp.whole import LIFE, step_columns, whole_connections
 
 #: Capture time for which an ended connection still takes what comes.
 LINGER_NS = 2_000_000_000
@@ -108,15 +108,7 @@ class Walk:
         self._members = Rows(batch, order[members[np.repeat(several, count)]], self._buffer)
         self._count = count.tolist()
         self._member = (np.cumsum(np.where(several, count, 0)) - count).tolist()
-        ends = np.concatenate([[0], np.cumsum(batch.payload_length[order[members]])])
-        columns = StepColumns(
-            batch.flags[rows],
-            batch.seq[rows],
-            batch.ack[rows],
-            batch.window[rows],
-            steps.direction[members[first[:-1]]],
-            np.diff(ends[first]),
-        )
+        columns = step_columns(batch, steps)
         self._whole = whole_connections(steps, columns).tolist()
         self._length = columns.length.tolist()
         self._run = steps.run.tolist()

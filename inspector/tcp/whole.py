@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inspector.packets.batch import I64, U8, U16, U32
+from inspector.packets.batch import I64, U8, U16, U32, PacketBatch
 from inspector.tcp.segment import ACK, FIN, RST, SYN
 from inspector.tcp.triage import Mask, Steps
 
@@ -28,6 +28,21 @@ class StepColumns(NamedTuple):
     window: U16
     direction: U8
     length: I64
+
+
+def step_columns(batch: PacketBatch, steps: Steps) -> StepColumns:
+    """What the steps of a batch are."""
+    members, first = steps.members, steps.first
+    rows = steps.order[members[first[:-1]]]
+    behind = np.concatenate([[0], np.cumsum(batch.payload_length[steps.order[members]])])
+    return StepColumns(
+        batch.flags[rows],
+        batch.seq[rows],
+        batch.ack[rows],
+        batch.window[rows],
+        steps.direction[members[first[:-1]]],
+        np.diff(behind[first]),
+    )
 
 
 def whole_connections(steps: Steps, columns: StepColumns) -> Mask:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER
+from inspector.bytestream import FOREVER, FROM_CLIENT, FROM_SERVER
 from inspector.events import RequestReceived
 from inspector.protocols.detect import (
     H2C,
@@ -21,7 +21,7 @@ from inspector.protocols.detect import (
     Undecided,
     detect,
 )
-from inspector.protocols.http1.decoder import FOREVER, Http1Decoder
+from inspector.protocols.http1.decoder import Http1Decoder
 from tests.protocols.http1.playbook import Conversation, Step, client, client_end, client_lost, server, server_lost
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -24,6 +24,7 @@ class Reader:
     """A StreamSink that writes down what it is told; gaps as their length."""
 
     def __init__(self) -> None:
+        self.protocol = "unknown"
         self.skip_until = [0, 0]
         self.told: list[tuple[int, int, bytes | int, int]] = []
         """(direction, offset, bytes or length of a gap, packet)"""

@@ -16,7 +16,7 @@ from enum import Enum
 
 from msgspec.structs import replace
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Rest, StreamChunk
+from inspector.bytestream import FOREVER, FROM_CLIENT, FROM_SERVER, Ending, Rest, StreamChunk
 from inspector.events import (
     Anomaly,
     InterimReceived,
@@ -35,9 +35,6 @@ from inspector.protocols.http1.resync import Arrival, Held, head_end
 
 #: Largest header section; real servers stop at 8 to 128 KiB.
 MAX_HEAD = 256 * 1024
-
-#: `skip_until` of a direction of which no byte is needed any more.
-FOREVER = 1 << 62
 
 #: How much of a piece is looked at for a whole header section, and for a chunk header, before anything is held.
 _HEAD_WINDOW = 4096

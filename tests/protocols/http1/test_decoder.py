@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from inspector.bytestream import Ending
+from inspector.bytestream import FOREVER, Ending
 from inspector.events import MessageEnded, RequestReceived, ResponseReceived
-from inspector.protocols.http1.decoder import FOREVER, MAX_HEAD
+from inspector.protocols.http1.decoder import MAX_HEAD
 from tests.protocols.http1.playbook import (
     Conversation,
     Step,
