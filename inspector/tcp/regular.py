@@ -76,8 +76,7 @@ def whole(
         if letter not in letters:
             letters += letter
     sink, direction, packets, times_ns = connection.sink, closing.direction, closing.packets, closing.times_ns
-    if sink is not None:
-        connection.application_at_close_ns = sink.application_ns
+    connection.remember_application()
     for turn in (0, 1):
         towards = direction ^ turn
         side, isn, length = connection.sides[towards], seqs[towards], sent[towards]

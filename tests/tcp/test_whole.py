@@ -42,7 +42,6 @@ NOT_WHOLE: dict[str, Callable[[Talk], Talk]] = {
     "the last ACK is missing": lambda talk: talk.handshake().exchange().c("FIN ACK").s("FIN ACK"),
     "payload on the FIN": lambda talk: talk.handshake().c(REQUEST).s(RESPONSE, "FIN ACK").c("FIN ACK").s("ACK"),
     "something behind the end": lambda talk: talk.handshake().exchange().close().c("ACK"),
-    "the SYN twice": lambda talk: talk.c("SYN").c("SYN", at=-1).s("SYN ACK").c("ACK").exchange().close(),
     "payload twice": lambda talk: talk.handshake().c(REQUEST).c(REQUEST, at=0).s(RESPONSE).close(),
     "payload lost": lambda talk: talk.handshake().c(REQUEST).s(b"x", lose=True).s(RESPONSE).close(),
     "payload out of order": lambda talk: talk.handshake().c(REQUEST).s(RESPONSE[:9]).s(RESPONSE[9:]).swap(5, 6).close(),
@@ -103,3 +102,9 @@ def test_a_tuple_that_is_used_again_is_told_at_once_again() -> None:
     assert _whole(*talks) == [True, True]
     inspection = alike(*talks)
     assert [connection.requests for connection in inspection.connections] == [1, 1]
+
+
+def test_a_syn_twice_is_one_connection() -> None:
+    talk = Talk().c("SYN").c("SYN", at=-1).s("SYN ACK").c("ACK").exchange().close()
+    assert _whole(talk) == [False, True]
+    assert the(talk).opened.syn_retransmissions == 1
