@@ -211,7 +211,7 @@ class Walk:
                     self._acknowledge(connection, self._group_starts[index], self._position(step))
                 connection.segment(towards, self._segment(step))
             elif connection.ended:  # a run may last longer than an ended connection still takes what comes
-                late_from = self._all_rows_of(connection, self._position[step], self._last_position[step] + 1)
+                late_from = self._all_rows_of(connection, self._position(step), self._last_position(step) + 1)
                 if late_from is not None:
                     return late_from
             elif not connection.run(towards, self._seq[step], self._chunk(step, towards)):
