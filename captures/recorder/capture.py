@@ -13,14 +13,20 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from .network import Host
+
+#: Where the keys of TLS connections go: into keys.log, into a block of the capture, or nowhere.
+Keys = Literal["file", "block before", "block after", "none"]
 
 #: What a recording of one port is: no ARP, no neighbour discovery.
 DEFAULT_FILTER = "tcp"
 #: The kernel's buffer: a download of 20 MiB on a busy machine fits.
 _BUFFER_MIB = "64"
-_SECTION, _INTERFACE, _STATISTICS, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 5, 6
+_SECTION, _INTERFACE, _STATISTICS, _ENHANCED_PACKET, _SECRETS = 0x0A0D0D0A, 1, 5, 6, 10
+#: Secrets type: "TLSK", an NSS key log.
+_KEY_LOG = 0x544C534B
 _FIXED_BYTES = {_SECTION: 24, _INTERFACE: 16}
 #: opt_comment, shb_hardware, shb_os (section), if_os, if_hardware (interface): draft-ietf-opsawg-pcapng sections 3-4.
 _TELLING_OPTIONS = {_SECTION: {1, 2, 3}, _INTERFACE: {1, 12, 15}}
@@ -103,13 +109,30 @@ def _without_options(kind: int, block: bytes) -> bytes:
     return struct.pack("<I", kind) + total + body + total
 
 
-def save(capture: Capture, folder: Path, compress: bool) -> Path:
-    """Write the scrubbed capture into a scenario's folder as client.pcapng or client.pcapng.gz."""
+def save(capture: Capture, folder: Path, compress: bool, key_log: str = "", keys: Keys = "file") -> Path:
+    """Write the scrubbed capture into a scenario's folder as client.pcapng or client.pcapng.gz, and its keys."""
     data = scrub(capture.path.read_bytes())
+    if key_log and keys == "file":
+        (folder / "keys.log").write_text(key_log, encoding="ascii")
+    elif key_log and keys != "none":
+        data = _with_secrets(data, key_log.encode("ascii"), before=keys == "block before")
     path = folder / ("client.pcapng.gz" if compress else "client.pcapng")
     # No time of day in the gzip header: the same packets give the same file.
     path.write_bytes(gzip.compress(data, 9, mtime=0) if compress else data)
     return path
+
+
+def _with_secrets(data: bytes, key_log: bytes, before: bool) -> bytes:
+    """The file with a Decryption Secrets Block before the first packet or after the last."""
+    position = 0 if before else len(data)
+    while before:
+        kind, length = struct.unpack_from("<II", data, position)
+        if kind == _ENHANCED_PACKET:
+            break
+        position += length
+    body = struct.pack("<II", _KEY_LOG, len(key_log)) + key_log + bytes(-len(key_log) % 4)
+    total = struct.pack("<I", len(body) + 12)
+    return data[:position] + struct.pack("<I", _SECRETS) + total + body + total + data[position:]
 
 
 def count_packets(data: bytes) -> int:

@@ -29,7 +29,7 @@ def record(scenario: Scenario, python: Path, destination: Path) -> Path:
     network = Network()
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            stage = Stage(network, Path(scratch), python)
+            stage = Stage(network, Path(scratch), python, scenario)
             try:
                 scenario.topology(network)
                 scenario.play(stage)
@@ -47,7 +47,8 @@ def record(scenario: Scenario, python: Path, destination: Path) -> Path:
 def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
     assert stage.captured is not None, f"{scenario.name} captured nothing"
     folder.mkdir()
-    path = capture.save(stage.captured, folder, scenario.compress)
+    key_log = stage.key_log.read_text(encoding="ascii") if stage.key_log.exists() else ""
+    path = capture.save(stage.captured, folder, scenario.compress, key_log, scenario.keys)
     setup = {
         "network": (scenario.topology.__doc__ or "").strip(),
         "capture": stage.capture_options,
@@ -95,12 +96,13 @@ def main() -> int:
         parser.error(f"no such scenario: {', '.join(unknown)}")
     if os.geteuid() != 0:
         parser.error("network namespaces need root")
-    install = tools.missing()
+    names = options.names or list(SCENARIOS)
+    install = tools.missing(program for name in names for program in SCENARIOS[name].programs)
     if install:
         parser.error(f"programs are missing: {install}")
     signal.signal(signal.SIGTERM, _end)
     try:
-        _record_all(options.names or list(SCENARIOS), options.venv, options.into)
+        _record_all(names, options.venv, options.into)
     except KeyboardInterrupt:
         print("stopped; everything is taken down", file=sys.stderr)
         return 130

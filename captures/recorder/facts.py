@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
-from . import transcript
+from . import facts_tls, transcript
 from .observed import Account, Close
 from .servers import LoggedRequest
 
@@ -49,8 +49,10 @@ def endpoint(server: str) -> Json:
     return {"endpoint": server}
 
 
-def from_client_sockets(accounts: Sequence[Account], start_ns: int, end_ns: int) -> list[Json]:
+def from_client_sockets(accounts: Sequence[Account], start_ns: int, end_ns: int, keys: bool = True) -> list[Json]:
     """What a client's sockets knew of their connections, seen from a capture between two times.
+
+    `keys` is whether the keys of TLS connections are in the recording.
 
     A connection that began before `start_ns` was there when the capture began; a close after `end_ns` is not in it.
     """
@@ -60,6 +62,10 @@ def from_client_sockets(accounts: Sequence[Account], start_ns: int, end_ns: int)
         used[account.local, account.remote] += 1
         of = connection(account.local, account.remote, used[account.local, account.remote])
         facts.append(fact("client's sockets", of, _of_one(account, start_ns, end_ns)))
+        if account.tls is not None and account.tls.version is not None:
+            facts.append(fact("client's TLS library", of, {"tls": facts_tls.of_tls(account.tls, keys)}))
+        if account.frames is not None and (keys or account.tls is None):
+            facts.append(fact("client's HTTP/2 library", of, facts_tls.of_http2(account, start_ns)))
     for server in dict.fromkeys(account.remote for account in accounts):
         those = [account for account in accounts if account.remote == server]
         facts.append(fact("client's sockets", endpoint(server), _of_all(those, start_ns, end_ns)))
@@ -86,18 +92,24 @@ def _of_one(account: Account, start_ns: int, end_ns: int) -> Json:
     first = _first_close(account, end_ns)
     says["closed"] = None if first is None else _closed(account, first, end_ns)
     if not before and not account.reset:
-        says["client_traffic"] = {"bytes": len(account.written), "missing_bytes": 0}
+        # An SSLSocket counts plaintext.
+        counted = account.tls is None or account.tls.beside
+        says["client_traffic"] = {"missing_bytes": 0} | ({"bytes": len(account.written)} if counted else {})
         # A client that aborts takes what is still on its way with it.
         if all(close.how == "fin" for close in account.closes):
-            says["server_traffic"] = {"bytes": account.received, "missing_bytes": 0}
+            says["server_traffic"] = {"missing_bytes": 0} | ({"bytes": account.received} if counted else {})
     return says
 
 
 def _closed(account: Account, first: Close, end_ns: int) -> Json:
     closed: Json = {"by": _side(first), "how": first.how}
     # When the server's close came is known only to a client that waited for it.
-    if not first.by_peer and account.last_data_ns is not None and account.last_data_ns <= first.time_ns:
-        closed["idle_ns"] = about(first.time_ns - account.last_data_ns)
+    last_ns, announced = facts_tls.last_data_ns(account), facts_tls.announced(account)
+    if not first.by_peer and last_ns is not None and last_ns <= first.time_ns:
+        idle_until_ns = announced.time_ns if announced is not None and announced.time_ns > last_ns else first.time_ns
+        closed["idle_ns"] = about(idle_until_ns - last_ns)
+    if announced is not None and announced.time_ns <= first.time_ns:
+        closed["announced"] = {"by": announced.by, "how": announced.how}
     if first.by_peer and first.how == "fin":
         reply = next((close for close in account.closes if not close.by_peer and close.time_ns <= end_ns), None)
         closed["reply"] = None if reply is None else reply.how
@@ -153,13 +165,15 @@ def from_transcripts(accounts: Sequence[Account]) -> list[Json]:
     used: Counter[tuple[str, str]] = Counter()
     for account in accounts:
         used[account.local, account.remote] += 1
-        if account.outcome != "connected":
+        if account.outcome != "connected" or facts_tls.is_http2(account):
             continue
         said = _Said.of(account)
         by_server[account.remote].append(said)
         of = connection(account.local, account.remote, used[account.local, account.remote])
         facts.append(fact(source, of, said.report()))
     for server, those in by_server.items():
+        if any(facts_tls.is_http2(account) for account in accounts if account.remote == server):
+            continue
         facts.append(fact(source, endpoint(server), {"headers": _headers(those)}))
     return facts
 
@@ -245,6 +259,9 @@ def _headers(said: Sequence[_Said]) -> Json:
 
 def _logged(requests: Sequence[LoggedRequest]) -> Json:
     says: Json = {"requests": len(requests), "responses": len(requests), "exchanges": []}
+    tls = next((request.tls for request in requests if request.tls is not None), None)
+    if tls is not None:
+        says["tls"] = tls
     for request in requests:
         asked = {"method": request.method, "target": request.target, "connection": request.request_connection}
         says["exchanges"].append({"request": asked, "response": {"status": request.status}})

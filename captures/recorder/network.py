@@ -71,9 +71,23 @@ class Host:
         """The command line that runs a command in this host."""
         return ["ip", "netns", "exec", self.namespace, *command]
 
-    def run(self, *command: str, timeout: float = 120) -> str:
+    def run(
+        self,
+        *command: str,
+        timeout: float = 120,
+        environment: dict[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> str:
         """Run a command in this host to its end and return what it wrote to standard output."""
-        done = subprocess.run(self.command(command), check=True, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            self.command(command),
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=environment,
+            cwd=folder,
+        )
         return done.stdout
 
     def socket(self, family: int = socket.AF_INET) -> ObservedSocket:

@@ -4,12 +4,13 @@
 the moment of the first close, the kernel's own state of the connection (TCP_INFO): ESTABLISHED says that this side
 closes first, CLOSE_WAIT that the peer's FIN is already here. `install()` puts it in the place of `socket.socket`, so
 that any Python HTTP library keeps the account without being changed; sitecustomize.py beside this file does so in
-programs started by the recorder.
+programs started by the recorder. What TLS and HTTP/2 knew comes beside it: observed_tls.py, observed_http2.py.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import fcntl
 import json
@@ -20,7 +21,9 @@ import termios
 import time
 import weakref
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from .frames import Frame, Section
 
 #: Where a program writes its accounts when it ends, one JSON object a line.
 PATH_VARIABLE = "OBSERVED_SOCKETS"
@@ -38,6 +41,39 @@ class Close:
     """"fin" or "rst"."""
     time_ns: int
     """Real time, nanoseconds since the Unix epoch: when this side knew."""
+
+
+class Message(NamedTuple):
+    """One handshake message or alert."""
+
+    by_peer: bool
+    name: str
+    """OpenSSL's name ("CLIENT_HELLO"), or "alert " and RFC 8446's ("alert close_notify")."""
+    time_ns: int
+    """Real time when it was written or read."""
+
+
+@dataclass(slots=True)
+class Tls:
+    """What the TLS library of this side knew."""
+
+    beside: bool
+    """Whether the socket carried records without knowing of TLS (asyncio): then it counted their bytes."""
+    version: str | None = None
+    """As OpenSSL says it, "TLSv1.3"; None where the handshake failed."""
+    cipher: str | None = None
+    """OpenSSL's name."""
+    alpn: str | None = None
+    alpn_offered: list[str] = field(default_factory=list)
+    sni: str | None = None
+    reused: bool | None = None
+    messages: list[Message] = field(default_factory=list)
+    written: bytes = b""
+    """Plaintext."""
+    read: bytes = b""
+    """Plaintext: the first `READ_KEPT` bytes."""
+    last_data_ns: int | None = None
+    """When the program last wrote or read plaintext."""
 
 
 @dataclass(slots=True)
@@ -67,6 +103,20 @@ class Account:
     """First close first: at most one of each side."""
     reset: bool = False
     """Whether the peer's RST came to the program's ears."""
+    tls: Tls | None = None
+    frames: list[Frame] | None = None
+    """Where the program spoke HTTP/2 by the library h2."""
+    sections: list[Section] = field(default_factory=list)
+
+    @property
+    def said(self) -> bytes:
+        """What the program wrote, before TLS."""
+        return self.written if self.tls is None else self.tls.written
+
+    @property
+    def told(self) -> bytes:
+        """What the program read, after TLS."""
+        return self.read if self.tls is None else self.tls.read
 
 
 #: How much of what a program reads is kept to read the exchanges from it.
@@ -87,6 +137,14 @@ class ObservedSocket(socket.socket):
 
     account: Account | None = None
 
+    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:
+        super().__init__(family, type, proto, fileno)
+        if fileno is not None:
+            # How a socket becomes an SSLSocket: by its descriptor, before the old one gives it away.
+            self.account = next((one.account for one in _SOCKETS if one.fileno() == fileno), None)
+        if self.account is not None:
+            _SOCKETS.add(self)
+
     def _open(self, remote: Any, accepted: bool) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and self.type & socket.SOCK_STREAM:
             self.account = Account(address_text(self.getsockname()), address_text(remote), accepted, time.time_ns())
@@ -101,7 +159,7 @@ class ObservedSocket(socket.socket):
         if account is not None and all(close.by_peer != by_peer for close in account.closes):
             account.closes.append(Close(by_peer, how, time.time_ns()))
 
-    def _note_peer(self) -> int:
+    def note_peer(self) -> int:
         """Write down the peer's close if the kernel has it; return the kernel's state of the connection."""
         state = self._tcp_info()[0]
         if state == _CLOSE_WAIT:
@@ -115,7 +173,7 @@ class ObservedSocket(socket.socket):
         account = self.account
         if account is None or account.outcome != "connected":
             return
-        if self._note_peer() == _CLOSE:
+        if self.note_peer() == _CLOSE:
             return
         aborts = False
         if whole:
@@ -140,13 +198,15 @@ class ObservedSocket(socket.socket):
             self.account.read += bytes(data[: max(0, READ_KEPT - len(self.account.read))])
             self.account.last_data_ns = time.time_ns()
 
-    def _note_error(self, error: OSError) -> None:
+    def note_error(self, error: OSError) -> None:
+        """Write down what an error says of the peer."""
         if self.account is not None and error.errno in (errno.ECONNRESET, errno.EPIPE):
             self.account.reset = True
             self._note_close(by_peer=True, how="rst")
 
-    def _before_send(self) -> None:
-        if self.account is not None and self._note_peer() == _CLOSE_WAIT:
+    def before_send(self) -> None:
+        """Write down when the program writes after the peer's end."""
+        if self.account is not None and self.note_peer() == _CLOSE_WAIT:
             self.account.sent_after_fin += 1
 
     def connect(self, address: Any) -> None:
@@ -185,7 +245,7 @@ class ObservedSocket(socket.socket):
         try:
             data = super().recv(size, flags)
         except OSError as error:
-            self._note_error(error)
+            self.note_error(error)
             raise
         if not flags & socket.MSG_PEEK:
             self._note_received(data)
@@ -196,29 +256,29 @@ class ObservedSocket(socket.socket):
         try:
             count = super().recv_into(buffer, size, flags)
         except OSError as error:
-            self._note_error(error)
+            self.note_error(error)
             raise
         self._note_received(memoryview(buffer)[:count])
         return count
 
     def send(self, data: Any, flags: int = 0) -> int:
         """As `socket.socket.send`."""
-        self._before_send()
+        self.before_send()
         try:
             count = super().send(data, flags)
         except OSError as error:
-            self._note_error(error)
+            self.note_error(error)
             raise
         self._note_sent(memoryview(data)[:count])
         return count
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """As `socket.socket.sendall`."""
-        self._before_send()
+        self.before_send()
         try:
             super().sendall(data, flags)
         except OSError as error:
-            self._note_error(error)
+            self.note_error(error)
             raise
         self._note_sent(data)
 
@@ -256,8 +316,25 @@ def accounts_from(lines: list[str]) -> list[Account]:
         fields["closes"] = [Close(**close) for close in fields["closes"]]
         for name in ("written", "read"):
             fields[name] = fields[name].encode("latin-1")
+        if fields["tls"] is not None:
+            fields["tls"] = _tls_from(fields["tls"])
+        if fields["frames"] is not None:
+            fields["frames"] = [Frame(**frame) for frame in fields["frames"]]
+        fields["sections"] = [_section_from(section) for section in fields["sections"]]
         accounts.append(Account(**fields))
     return accounts
+
+
+def _tls_from(fields: dict[str, Any]) -> Tls:
+    fields["messages"] = [Message(*message) for message in fields["messages"]]
+    for name in ("written", "read"):
+        fields[name] = fields[name].encode("latin-1")
+    return Tls(**fields)
+
+
+def _section_from(fields: dict[str, Any]) -> Section:
+    fields["fields"] = [(name, value) for name, value in fields["fields"]]
+    return Section(**fields)
 
 
 def _as_text(data: bytes) -> str:
@@ -284,3 +361,9 @@ def install_from_environment() -> None:
     path = os.environ.get(PATH_VARIABLE)
     if path:
         install(path)
+        # They import what they observe: ssl makes its socket out of socket.socket as it finds it.
+        from . import observed_http2, observed_tls
+
+        observed_tls.install()
+        with contextlib.suppress(ImportError):
+            observed_http2.install()

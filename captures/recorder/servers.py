@@ -15,8 +15,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .network import SERVER, Host
+from .peerlogs import Told, from_nginx
+from .tools import cipher_suite_name
 
 #: A file that every web server here serves, and its size on the wire.
 BODY = b"hello\n"
@@ -41,6 +44,10 @@ class LoggedRequest:
     response_bytes: int | None = None
     connection_number: int | None = None
     """The server's own number for the connection."""
+    ordinal: int = 0
+    """Which request of its connection it was, where the server counts them."""
+    tls: dict[str, Any] | None = None
+    """The report's `tls`, as far as the server logs it."""
 
 
 class Server:
@@ -90,16 +97,31 @@ _NGINX_LOG = " ".join(
         """log_format account escape=json '{"client":"$remote_addr","client_port":"$remote_port",""",
         """"server":"$server_addr","server_port":"$server_port","connection":$connection,"time":"$msec",""",
         """"method":"$request_method","target":"$request_uri","status":$status,"request_bytes":$request_length,""",
-        """"response_bytes":$bytes_sent,"request_connection":"$http_connection"}';""",
+        """"response_bytes":$bytes_sent,"request_connection":"$http_connection","http2":"$http2",""",
+        """"ordinal":$connection_requests,"tls":"$ssl_protocol","cipher":"$ssl_cipher","reused":"$ssl_session_reused",""",
+        """"sni":"$ssl_server_name","alpn":"$ssl_alpn_protocol","early_data":"$ssl_early_data",""",
+        """"proxied":"$proxy_protocol_addr:$proxy_protocol_port",""",
+        """"proxied_to":"$proxy_protocol_server_addr:$proxy_protocol_server_port"}';""",
     )
 )
 
 
 class Nginx(Server):
-    """nginx: `http` and `server` are directives of these blocks, as in nginx.conf."""
+    """nginx: `http` and `server` are directives of these blocks, as in nginx.conf; `listen` is for `ssl http2`.
+
+    One process does everything, unless `master` asks for a master: without, it cannot end gracefully.
+    """
 
     def __init__(
-        self, host: Host, folder: Path, server: str = "", http: str = "", address: str = SERVER, port: int = 8001
+        self,
+        host: Host,
+        folder: Path,
+        server: str = "",
+        http: str = "",
+        address: str = SERVER,
+        port: int = 8001,
+        listen: str = "",
+        master: bool = False,
     ) -> None:
         folder.mkdir()
         files = folder / "files"
@@ -108,14 +130,18 @@ class Nginx(Server):
             (files / name).write_bytes(BODY)
         configuration = (
             f"http {{\n  default_type text/plain;\n  {http}\n"
-            f"  server {{\n    listen {address}:{port};\n    root {files};\n    {server}\n  }}\n}}\n"
+            f"  server {{\n    listen {' '.join((f'{address}:{port}', *listen.split()))};\n"
+            f"    root {files};\n    {server}\n  }}\n}}\n"
         )
+        # Frames are told at this level only.
+        level = "debug" if "http2" in listen else "info"
         temporary = "".join(
             f"  {kind}_temp_path {folder};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         own = f"  {_NGINX_LOG}\n  access_log {folder}/access.log account;\n{temporary}"
         (folder / "nginx.conf").write_text(
-            f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log info;\n"
+            f"daemon off;\n{'user root' if master else 'master_process off'};\n"
+            f"pid {folder}/pid;\nerror_log {folder}/error.log {level};\n"
             "events {}\n" + configuration.replace("http {\n", "http {\n" + own, 1)
         )
         command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
@@ -123,7 +149,14 @@ class Nginx(Server):
 
     def requests(self) -> list[LoggedRequest]:
         """The access log, in the order in which requests came on each connection."""
-        return [_nginx_request(json.loads(line)) for line in (self.folder / "access.log").read_text().splitlines()]
+        lines = (self.folder / "access.log").read_text().splitlines()
+        # HTTP/2 is logged in the order of the ends, and counted in the order of the beginnings.
+        return sorted((_nginx_request(json.loads(line)) for line in lines), key=_place)
+
+    def http2_connections(self) -> list[Told]:
+        """What the debug log tells of connections with HTTP/2 (only written with `listen ... http2`)."""
+        with (self.folder / "error.log").open(encoding="latin-1") as log:
+            return from_nginx(log)
 
     def closed_by_client(self) -> dict[int, str]:
         """The idle connections, by nginx's number, that the client closed before nginx did: "fin" or "rst"."""
@@ -139,8 +172,26 @@ def _end(line: dict[str, str | int], which: str) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+def _place(request: LoggedRequest) -> tuple[int, int]:
+    return request.connection_number or 0, request.ordinal
+
+
+def _nginx_tls(line: dict[str, str | int]) -> dict[str, Any] | None:
+    if not line["tls"]:
+        return None
+    return {
+        "version": str(line["tls"]).replace("v", " "),
+        "cipher": cipher_suite_name(str(line["cipher"])),
+        "resumed": line["reused"] == "r",
+        "sni": line["sni"] or None,
+        "alpn": line["alpn"] or None,
+    }
+
+
 def _nginx_request(line: dict[str, str | int]) -> LoggedRequest:
     seconds, _, fraction = str(line["time"]).partition(".")
+    # The bytes of requests and responses are the connection's where there is nothing around them.
+    counted = not line["tls"] and not line["http2"]
     return LoggedRequest(
         client=_end(line, "client"),
         server=_end(line, "server"),
@@ -149,9 +200,11 @@ def _nginx_request(line: dict[str, str | int]) -> LoggedRequest:
         target=str(line["target"]),
         status=int(line["status"]),
         request_connection=str(line["request_connection"]) or None,
-        request_bytes=int(line["request_bytes"]),
-        response_bytes=int(line["response_bytes"]),
+        request_bytes=int(line["request_bytes"]) if counted else None,
+        response_bytes=int(line["response_bytes"]) if counted else None,
         connection_number=int(line["connection"]),
+        ordinal=int(line["ordinal"]),
+        tls=_nginx_tls(line),
     )
 
 
@@ -159,6 +212,10 @@ _APACHE_LOG = (
     'LogFormat "{\\"client\\":\\"%a\\",\\"client_port\\":%{remote}p,\\"server\\":\\"%A\\",\\"server_port\\":%{local}p,'
     '\\"time_us\\":%{end:usec}t,\\"method\\":\\"%m\\",\\"target\\":\\"%U\\",\\"status\\":%>s,'
     '\\"request_connection\\":\\"%{Connection}i\\",\\"request_bytes\\":%I,\\"response_bytes\\":%O}" account'
+)
+_APACHE_TLS_LOG = (
+    '\\"tls\\":\\"%{SSL_PROTOCOL}x\\",\\"cipher\\":\\"%{SSL_CIPHER}x\\",'
+    '\\"resumed\\":\\"%{SSL_SESSION_RESUMED}x\\",\\"sni\\":\\"%{SSL_TLS_SNI}x\\"'
 )
 
 
@@ -174,10 +231,13 @@ class Apache(Server):
         (files / "a").write_bytes(BODY)
         loaded = ("mpm_event", "authz_core", *modules)
         modules_text = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in loaded)
+        log = _APACHE_LOG
+        if "ssl" in modules:
+            log = log.replace('}" account', f',{_APACHE_TLS_LOG}}}" account')
         configuration = f"{modules_text}Listen {SERVER}:{port}\nDocumentRoot {files}\n{directives}\n"
         (folder / "apache2.conf").write_text(
             f"ServerName shop.test\nServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
-            f"{_APACHE_LOG}\nCustomLog {folder}/access.log account\nUser www-data\nGroup www-data\n{configuration}"
+            f"{log}\nCustomLog {folder}/access.log account\nUser www-data\nGroup www-data\n{configuration}"
         )
         folder.parent.chmod(0o755)
         command = ["apache2", "-D", "FOREGROUND", "-f", str(folder / "apache2.conf")]
@@ -191,7 +251,17 @@ class Apache(Server):
 
 def _timed_in_us(line: dict[str, str | int]) -> LoggedRequest:
     connection = str(line["request_connection"])
-    bytes_of = {name: int(line[name]) for name in ("request_bytes", "response_bytes") if name in line}
+    tls = None
+    if line.get("tls", "-") != "-":
+        tls = {
+            "version": str(line["tls"]).replace("v", " "),
+            "cipher": cipher_suite_name(str(line["cipher"])),
+            "resumed": line["resumed"] == "Resumed",
+            "sni": line["sni"],
+        }
+    # The bytes of requests and responses are the connection's where there is no TLS around them.
+    names = ("request_bytes", "response_bytes") if tls is None else ()
+    bytes_of = {name: int(line[name]) for name in names if name in line}
     return LoggedRequest(
         client=_end(line, "client"),
         server=_end(line, "server"),
@@ -200,6 +270,7 @@ def _timed_in_us(line: dict[str, str | int]) -> LoggedRequest:
         target=str(line["target"]),
         status=int(line["status"]),
         request_connection=None if connection == "-" else connection,
+        tls=tls,
         **bytes_of,
     )
 

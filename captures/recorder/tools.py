@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 #: Program: the Debian package that has it.
@@ -20,6 +22,14 @@ PROGRAMS = {
     "ab": "apache2-utils",
     "curl": "curl",
     "node": "nodejs",
+    "openssl": "openssl",
+}
+#: The same of programs that only some scenarios need: they name them.
+FURTHER_PROGRAMS = {
+    "haproxy": "haproxy",
+    "nghttpd": "nghttp2-server",
+    "nghttp": "nghttp2-client",
+    "h2load": "nghttp2-client",
 }
 REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
 
@@ -30,12 +40,18 @@ _VERSION_COMMANDS = {
     "curl": ("curl", "--version"),
     "node": ("node", "--version"),
     "dumpcap": ("dumpcap", "--version"),
+    "openssl": ("openssl", "version"),
+    "haproxy": ("haproxy", "-v"),
+    "nghttpd": ("nghttpd", "--version"),
+    "nghttp": ("nghttp", "--version"),
+    "h2load": ("h2load", "--version"),
 }
 
 
-def missing() -> str | None:
-    """What to run to install what is missing, or None."""
-    packages = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
+def missing(further: Iterable[str] = ()) -> str | None:
+    """What to run to install what is missing of the programs that all recordings need and of further ones, or None."""
+    needed = PROGRAMS | {program: FURTHER_PROGRAMS[program] for program in further}
+    packages = sorted({package for program, package in needed.items() if shutil.which(program) is None})
     return f"apt-get install --no-install-recommends {' '.join(packages)}" if packages else None
 
 
@@ -67,3 +83,29 @@ def environment(folder: Path) -> Path:
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(REQUIREMENTS)], check=True)
     return python
+
+
+def make_certificate(folder: Path, name: str) -> Path:
+    """A certificate for `name`, signed by itself, and its key beside it: NAME.pem and NAME.key in `folder`."""
+    certificate = folder / f"{name}.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-days", "30"]
+    command += ["-keyout", str(folder / f"{name}.key"), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    # Servers that change their user read it, too.
+    (folder / f"{name}.key").chmod(0o644)
+    return certificate
+
+
+@functools.cache
+def _cipher_suites() -> dict[str, str]:
+    listed = subprocess.run(
+        ["openssl", "ciphers", "-stdname", "ALL:COMPLEMENTOFALL@SECLEVEL=0"], check=True, capture_output=True, text=True
+    )
+    names = (line.split(" - ", 1) for line in listed.stdout.splitlines())
+    return {theirs.split()[0]: standard.strip() for standard, theirs in names}
+
+
+def cipher_suite_name(openssl_name: str) -> str:
+    """IANA's name of a cipher suite by OpenSSL's, as OpenSSL itself knows it."""
+    return _cipher_suites()[openssl_name]

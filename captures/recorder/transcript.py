@@ -48,7 +48,7 @@ class _Stream(io.BytesIO):
 
 def requests(account: Account) -> Iterator[Request]:
     """The requests that the client wrote, in order."""
-    stream = _Stream(account.written)
+    stream = _Stream(account.said)
     while line := stream.readline():
         method, target, _version = line.decode("ascii").split()
         fields = http.client.parse_headers(stream)
@@ -59,7 +59,7 @@ def requests(account: Account) -> Iterator[Request]:
 
 def responses(account: Account, methods: list[str]) -> Iterator[Response]:
     """The final responses to requests with these methods, in order, as far as they were read whole."""
-    stream = _Stream(account.read)
+    stream = _Stream(account.told)
     for method in methods:
         # HTTPResponse asks its socket for a file and nothing else.
         response = http.client.HTTPResponse(cast("http.client.socket.socket", stream), method=method)  # type: ignore[name-defined]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
+from captures.recorder import capture
 from captures.recorder.capture import count_packets, scrub
 
 COMMENT, HARDWARE, SYSTEM, APPLICATION = 1, 2, 3, 4
@@ -38,3 +40,26 @@ def test_what_tells_about_the_machine_is_left_out() -> None:
         + PACKET
     )
     assert count_packets(scrubbed) == 1
+
+
+def test_secrets_come_before_the_packets_or_behind_them(tmp_path: Path) -> None:
+    file = block(0x0A0D0D0A, SECTION_START + END) + block(1, INTERFACE_START + END) + PACKET
+    raw = tmp_path / "raw"
+    raw.write_bytes(file)
+    run = capture.Capture(raw, process=None, start_ns=0)  # type: ignore[arg-type]
+    secrets = block(10, b"KSLT" + struct.pack("<I", 6) + b"CLIENT" + bytes(2))
+    saved = capture.save(run, tmp_path, compress=False, key_log="CLIENT", keys="block before")
+    assert saved.read_bytes() == file[: -len(PACKET)] + secrets + PACKET
+    saved = capture.save(run, tmp_path, compress=False, key_log="CLIENT", keys="block after")
+    assert saved.read_bytes() == file + secrets
+    assert not (tmp_path / "keys.log").exists()
+
+
+def test_secrets_go_into_a_file_or_nowhere(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(PACKET)
+    run = capture.Capture(raw, process=None, start_ns=0)  # type: ignore[arg-type]
+    assert capture.save(run, tmp_path, compress=False, key_log="CLIENT", keys="none").read_bytes() == PACKET
+    assert not (tmp_path / "keys.log").exists()
+    assert capture.save(run, tmp_path, compress=False, key_log="CLIENT").read_bytes() == PACKET
+    assert (tmp_path / "keys.log").read_text() == "CLIENT"
