@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 from inspector.errors import CaptureError
 from inspector.packets.batch import Interface
@@ -64,7 +64,12 @@ def open_capture(paths: Sequence[str], *, batch_rows: int = BATCH_ROWS) -> Timel
 def _open(path: str, interfaces: list[Interface]) -> Input:
     """Raises CaptureError, without the path."""
     try:
-        return _open_standard_input(interfaces) if path == STANDARD_INPUT else _open_path(path, interfaces)
+        opened = _open_standard_input() if path == STANDARD_INPUT else open_window(path)
+        try:
+            reader = _reader(opened.window, interfaces)
+        except BaseException:
+            opened.window.close()
+            raise
     except IsADirectoryError:
         raise CaptureError("a directory: name the capture files in it") from None
     except FileNotFoundError:
@@ -73,33 +78,44 @@ def _open(path: str, interfaces: list[Interface]) -> Input:
         raise CaptureError(f"cannot be read: {error.strerror or error}") from None
     except HeaderError as error:
         raise CaptureError(str(error)) from None
+    return Input(path, opened.compression, opened.window, opened.total, reader)
 
 
-def _open_standard_input(interfaces: list[Interface]) -> Input:
-    return _open_stream(STANDARD_INPUT, PlainStream(_StandardInput(), waits=True), None, interfaces)
+class OpenFile(NamedTuple):
+    """An opened file, whatever is in it."""
+
+    window: Window
+    compression: str | None
+    """A key of compressed.MAGICS; None: none."""
+    total: int | None
+    """Stored bytes; None: not known."""
 
 
-def _open_path(path: str, interfaces: list[Interface]) -> Input:
+def open_window(path: str) -> OpenFile:
+    """Open a file by its path; raises CaptureError, without the path, and OSError."""
     file = io.BufferedReader(io.FileIO(path))
     try:
         status = os.fstat(file.fileno())
         total = status.st_size if stat.S_ISREG(status.st_mode) else None
         stream = PlainStream(file, waits=total is None)
         if not total or compression_of(stream.peek(MAGIC_SIZE)):
-            return _open_stream(path, stream, total, interfaces)
+            return _open_stream(stream, total)
         window = MappedWindow(file)
     except BaseException:
         file.close()
         raise
     file.close()
-    return Input(path, None, window, total, _reader(window, interfaces))
+    return OpenFile(window, None, total)
 
 
-def _open_stream(path: str, stream: PlainStream, total: int | None, interfaces: list[Interface]) -> Input:
+def _open_standard_input() -> OpenFile:
+    return _open_stream(PlainStream(_StandardInput(), waits=True), None)
+
+
+def _open_stream(stream: PlainStream, total: int | None) -> OpenFile:
     compression = compression_of(stream.peek(MAGIC_SIZE))
     plain: ByteStream = stream if compression is None else Decompressed(stream, compression)
-    window = StreamWindow(plain)
-    return Input(path, compression, window, total, _reader(window, interfaces))
+    return OpenFile(StreamWindow(plain), compression, total)
 
 
 def _reader(window: Window, interfaces: list[Interface]) -> Reader:

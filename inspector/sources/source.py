@@ -33,12 +33,16 @@ class Problem:
     """One line for a person."""
 
 
+#: Secrets Type of a TLS key log (pcapng section 4.7).
+TLS_KEY_LOG = 0x544C534B
+
+
 @dataclass(slots=True, frozen=True)
 class Secret:
     """A Decryption Secrets Block, kept for those who can read it (pcapng section 4.7)."""
 
     kind: int
-    """Secrets Type, such as 0x544c534b for a TLS key log."""
+    """Secrets Type, such as TLS_KEY_LOG."""
     data: bytes
 
 
@@ -68,6 +72,7 @@ class SourceFile:
     bytes: int = 0
     """Bytes read of the file as it is stored: compressed ones, where it is compressed."""
     secrets: list[Secret] = field(default_factory=list)
+    """Those among what was read so far, which is read before the packets behind it are handed out."""
     dropped: Dropped | None = None
 
 
