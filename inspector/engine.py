@@ -17,6 +17,7 @@ from inspector.packets.decode import PacketDecoder
 from inspector.protocols.decoder import Emit, StreamDecoder, Switch, renumbered
 from inspector.protocols.detect import HTTP1, Decoders, DetectingDecoder, decoder_for
 from inspector.protocols.http1.decoder import Http1Decoder
+from inspector.protocols.tls.keylog import KeyLog
 from inspector.records.builder import after_close, connection_record
 from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Connection
@@ -53,6 +54,8 @@ class Options:
     """Keep the event log of selected connections (all, or those in `events_of`)."""
     events_of: frozenset[int] | None = None
     """Connection ids whose events are kept; None for all."""
+    keys: KeyLog | None = None
+    """TLS secrets; more may be added while packets are fed, before those that need them."""
     names: bool = True
     """Take server names from the traffic."""
     keep_connections: bool = True

@@ -66,7 +66,7 @@ _OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
             "multiple": True,
             "type": click.Path(exists=True, dir_okay=False),
             "metavar": "FILE",
-            "help": "TLS keys, as SSLKEYLOGFILE has them. Repeatable. Not used yet.",
+            "help": "TLS keys, as SSLKEYLOGFILE has them. Repeatable.",
         },
     ),
     (_READ, ("-n", "no_names"), {"is_flag": True, "help": "Addresses only, no names from the traffic."}),
@@ -116,8 +116,6 @@ class Shared:
             raise UsageError(f"--jobs {self.jobs}: not built yet; leave it out to read in one process")
         if self.events and self.format == "json":
             raise UsageError("--events: the JSON report has no event log; use --format ndjson or table")
-        if self.keylog:
-            self.warn("--keylog: TLS is not decrypted yet; encrypted connections are reported as such")
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

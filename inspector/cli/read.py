@@ -109,7 +109,9 @@ def _inspect(paths: Sequence[str], options: Options, shared: Shared, output: Out
 
     # Lines of a report that is written while it is read would run into the bar.
     progress = not shared.quiet and not (shared.format == "ndjson" and output.terminal)
-    inspection, interrupted = inspect(paths, options, on_batch=output.flush, progress=progress)
+    inspection, interrupted = inspect(
+        paths, options, keylogs=shared.keylog, warn=shared.warn, on_batch=output.flush, progress=progress
+    )
     if interrupted:
         return inspection, INTERRUPTED
     return inspection, PARTLY_READ if inspection.capture.problems else 0

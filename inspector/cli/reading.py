@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,17 @@ def inspect(
     paths: Sequence[str],
     options: Options,
     *,
+    keylogs: Sequence[str],
+    warn: Callable[[str], None],
     on_batch: Callable[[], None],
     progress: bool,
 ) -> tuple[Inspection, bool]:
     """Read all packets of `paths`; also whether that was interrupted.
 
-    `on_batch` is told that a batch has been processed. Raises CaptureError when nothing could be read.
+    `keylogs` are the paths of TLS key logs; `warn` is told what is wrong with them. `on_batch` is told that a batch
+    has been processed. Raises CaptureError when nothing could be read.
     """
+    from inspector.cli.keys import CapturedKeys, read_key_logs
     from inspector.cli.progress import ReadingProgress
     from inspector.engine import Inspector
     from inspector.sources.open import open_capture
@@ -40,14 +45,17 @@ def inspect(
     # Records refer to nothing that refers back, and the circle of a connection and its decoder is broken at its end:
     # there is nothing to collect, and looking for it all the time costs a tenth of a run.
     gc.disable()
-    inspector = Inspector(options)
     with open_capture(paths) as source:
+        captured = CapturedKeys(source)
+        read_key_logs(keylogs, captured.log, warn)
+        inspector = Inspector(replace(options, keys=captured.log))
         interrupt = _Interrupt()
         bar = ReadingProgress(source, progress)
         try:
             for batch in interrupt.batches(source):
                 if batch.first_packet == 1 and len(batch) and isinstance(options.select, Selection):
                     options.select.first_ns = int(batch.time_ns[0])
+                captured.take()
                 inspector.feed(batch)
                 bar.update(batch.first_packet + len(batch) - 1)
                 on_batch()

@@ -89,13 +89,6 @@ def test_without_names_there_are_none(run: Run) -> None:
     assert report(run, "-n", NGINX)["endpoints"][0]["name"] is None
 
 
-def test_keys_are_taken_and_said_to_be_unused(run: Run) -> None:
-    ran = run("read", "--keylog", NGINX, NGINX)
-    assert ran.status == 0
-    assert ran.err == "connspect: --keylog: TLS is not decrypted yet; encrypted connections are reported as such\n"
-    assert run("read", "-q", "--keylog", NGINX, NGINX).err == ""
-
-
 def test_show_tells_one_connection(run: Run) -> None:
     ran = run("show", NGINX, 3)
     assert ran.status == 0
