@@ -39,6 +39,7 @@ from inspector.events.tls import (
     Alert,
     AlertReceived,
     ClientHelloReceived,
+    GoawayInferred,
     TlsAccount,
     TlsEstablished,
     TlsStarted,
@@ -54,6 +55,7 @@ __all__ = [
     "ExchangeEvent",
     "ForbiddenField",
     "Goaway",
+    "GoawayInferred",
     "GoawayReceived",
     "Http2Account",
     "Http2Side",
@@ -95,6 +97,7 @@ Event = (
     | ClientHelloReceived
     | TlsEstablished
     | AlertReceived
+    | GoawayInferred
     | Http2Started
     | SettingsReceived
     | GoawayReceived

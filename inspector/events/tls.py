@@ -102,3 +102,12 @@ class AlertReceived:
     packet: int
     time_ns: int
     alert: Alert
+
+
+@dataclass(slots=True)
+class GoawayInferred:
+    """A small record of a connection that is being closed, taken for HTTP/2's GOAWAY by its length and place."""
+
+    packet: int
+    time_ns: int
+    direction: int

@@ -14,6 +14,7 @@ from inspector.events import (
     Anomaly,
     ClientHelloReceived,
     Event,
+    GoawayInferred,
     GoawayReceived,
     Http2Started,
     InterimReceived,
@@ -76,6 +77,8 @@ def described(event: Event | SegmentNoted) -> Described | None:
             return _tls(event)
         case SettingsReceived() | GoawayReceived() | PingReceived() | StreamReset() | WindowStalled():
             return _http2(event)
+        case GoawayInferred():
+            return Described("goaway", SIDES[event.direction], None, "told from its length")
         case TrailersReceived():
             status = "" if event.grpc_status is None else f"grpc-status {event.grpc_status}"
             return Described("trailers", SIDES[event.direction], event.exchange, status)

@@ -14,6 +14,7 @@ from inspector.bytestream import FROM_SERVER
 from inspector.events import (
     AlertReceived,
     ClientHelloReceived,
+    GoawayInferred,
     GoawayReceived,
     Http2Account,
     Http2Started,
@@ -40,6 +41,7 @@ LayerEvent = (
     | ClientHelloReceived
     | TlsEstablished
     | AlertReceived
+    | GoawayInferred
     | Http2Started
     | SettingsReceived
     | GoawayReceived
@@ -82,7 +84,7 @@ class Layers:
     def take(self, event: LayerEvent) -> Sign | None:
         """The next event; an announcement of the close where it is one."""
         match event:
-            case GoawayReceived():
+            case GoawayReceived() | GoawayInferred():
                 return self._sign("goaway", event.direction, event)
             case AlertReceived():
                 if event.alert.description == "close_notify":
@@ -102,7 +104,10 @@ class Layers:
         return None
 
     def _sign(
-        self, how: Literal["goaway", "close-notify"], direction: int, event: GoawayReceived | AlertReceived
+        self,
+        how: Literal["goaway", "close-notify"],
+        direction: int,
+        event: GoawayReceived | GoawayInferred | AlertReceived,
     ) -> Sign:
         sign = Sign(direction == FROM_SERVER, how, event.packet, event.time_ns, ends_idleness=True)
         self.signs.append(sign)
