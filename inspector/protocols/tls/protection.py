@@ -61,6 +61,9 @@ class Opened(NamedTuple):
 class Opener(Protocol):
     """Opens the records of one direction under one set of keys, in their order on the wire."""
 
+    number: int
+    """The number of the next record: records are counted from 0 under each set of keys."""
+
     def open(self, content_type: int, version: int, fragment: bytes | memoryview) -> Opened | None:
         """The content of the next record, whose header says this type and version, and whose body is `fragment`.
 
@@ -190,7 +193,7 @@ class _Records(ABC):
     """Where a direction is: the number of its next record, and the search for it."""
 
     def __init__(self) -> None:
-        self._number = 0
+        self.number = 0
         self._lost = 0
         self._usual = 0
         """Size of the largest body so far."""
@@ -206,8 +209,8 @@ class _Records(ABC):
         return None
 
     def _passed(self, size: int) -> None:
-        """The record with number `_number`, its body of `size` bytes, was opened."""
-        self._number += 1
+        """The record with number `number`, its body of `size` bytes, was opened."""
+        self.number += 1
         if size > self._usual:
             self._usual = size
         if self._patience != PATIENCE or self._lost:
@@ -220,7 +223,7 @@ class _Records(ABC):
         `hint` is tried first. None: it made nothing of it under any.
         """
         candidates: Iterator[int] = self._candidates()
-        if hint is not None and self._number < hint <= _MAX_NUMBER // 2:
+        if hint is not None and self.number < hint <= _MAX_NUMBER // 2:
             candidates = chain((hint,), candidates)
         for number in candidates:
             if not self._patience:
@@ -228,17 +231,17 @@ class _Records(ABC):
             self._patience -= 1
             found = attempt(number)
             if found is not None:
-                self._number = number
+                self.number = number
                 return found
         return None
 
     def _candidates(self) -> Iterator[int]:
-        following = self._number + 1
+        following = self.number + 1
         if not self._lost:
             return iter(range(following, following + TRIES))
-        likely = self._number + max(1, -(-self._lost // ((self._usual or MAX_PLAINTEXT) + _RECORD_HEADER_SIZE)))
+        likely = self.number + max(1, -(-self._lost // ((self._usual or MAX_PLAINTEXT) + _RECORD_HEADER_SIZE)))
         below = max(likely - TRIES_AFTER_LOSS, following)
-        fewest = max(following, self._number + self._lost // _MAX_RECORD)
+        fewest = max(following, self.number + self._lost // _MAX_RECORD)
         return chain(
             range(likely, likely + TRIES_AFTER_LOSS),
             reversed(range(below, likely)),
@@ -260,7 +263,7 @@ class _Aead13(_Records):
     def open(self, content_type: int, version: int, fragment: bytes | memoryview) -> Opened | None:
         header = _HEADER.pack(content_type, version, len(fragment))
         try:
-            inner = self._aead.decrypt((self._iv ^ self._number).to_bytes(12, "big"), fragment, header)
+            inner = self._aead.decrypt((self._iv ^ self.number).to_bytes(12, "big"), fragment, header)
         except InvalidTag:
             found = self._search(lambda number: self._attempt(number, header, fragment))
             if found is None:
@@ -300,7 +303,7 @@ class _Aead12(_Records):
     def open(self, content_type: int, version: int, fragment: bytes | memoryview) -> Opened | None:
         if len(fragment) < self._overhead:
             return None
-        plaintext = self._attempt(self._number, content_type, version, fragment)
+        plaintext = self._attempt(self.number, content_type, version, fragment)
         nonce = int.from_bytes(fragment[: self._explicit], "big")
         if plaintext is None:
             plaintext = self._search(
@@ -309,7 +312,7 @@ class _Aead12(_Records):
             )
             if plaintext is None:
                 return None
-        self._nonce_ahead = nonce - self._number
+        self._nonce_ahead = nonce - self.number
         self._passed(len(fragment))
         return Opened(content_type, plaintext)
 
@@ -378,7 +381,7 @@ class _WithMac(_Records):
             numbered = _NUMBERED_HEADER.pack(number, content_type, version, length) + text
             return text if hmac.digest(self._mac_key, numbered, self._mac) == mac else None
 
-        return attempt(self._number) is not None or self._search(attempt) is not None
+        return attempt(self.number) is not None or self._search(attempt) is not None
 
 
 class _MacThenEncrypt(_WithMac):
