@@ -15,7 +15,7 @@ from inspector.inspection import Inspection
 from inspector.packets.batch import RawBatch
 from inspector.packets.decode import PacketDecoder
 from inspector.protocols.decoder import Emit, StreamDecoder, Switch, renumbered
-from inspector.protocols.detect import HTTP1, Decoders, DetectingDecoder, decoder_for
+from inspector.protocols.detect import H2C, HTTP1, TLS, Decoders, DetectingDecoder, decoder_for
 from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.protocols.tls.keylog import KeyLog
 from inspector.records.builder import after_close, connection_record
@@ -28,8 +28,11 @@ from inspector.records.log import EventLog
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.tracker import Tracker
 
+#: Protocols by the names that ALPN has for them; others are told by their bytes.
+_ALPN = {"http/1.0": HTTP1, "http/1.1": HTTP1, "h2": H2C}
 
-def decoders() -> Decoders:
+
+def decoders(keys: KeyLog | None = None) -> Decoders:
     """Who decodes what, by the name that detection gives it; protocols that carry others find them here again."""
     table: dict[str, Callable[[Emit], StreamDecoder]] = {}
 
@@ -38,7 +41,17 @@ def decoders() -> Decoders:
             return DetectingDecoder(renumbered(emit, switch.first), table)
         return None
 
+    def inside_tls(emit: Emit, alpn: str | None) -> StreamDecoder:
+        make = table.get(_ALPN.get(alpn or "", ""))
+        return make(emit) if make is not None else DetectingDecoder(emit, table)
+
+    def tls(emit: Emit) -> StreamDecoder:
+        from inspector.protocols.tls.decoder import TlsDecoder  # not everybody needs it
+
+        return TlsDecoder(emit, keys, inside_tls)
+
     table[HTTP1] = lambda emit: Http1Decoder(emit, partial(inside, emit))
+    table[TLS] = tls
     return table
 
 
@@ -73,7 +86,7 @@ class Inspector:
     def __init__(self, options: Options = Options()) -> None:
         self.options = options
         self._decoder = PacketDecoder()
-        self._decoders = decoders()
+        self._decoders = decoders(options.keys)
         self._tracker = Tracker(self._open_stream, self._keep_log if options.events else None)
         self._log = EventLog(options.show_secrets)
         self._endpoints = EndpointBook()

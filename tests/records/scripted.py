@@ -80,7 +80,7 @@ def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> None:
         return ScriptedDecoder(emit, script)
 
     decoders: dict[str, Callable[[Emit], ScriptedDecoder]] = {H2C: scripted, TLS: scripted}
-    monkeypatch.setattr(engine, "decoders", lambda: decoders)
+    monkeypatch.setattr(engine, "decoders", lambda keys: decoders)
 
 
 def at(packet: int, kind: Callable[..., _EventT], *args: Any, **kwargs: Any) -> _EventT:
