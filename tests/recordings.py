@@ -32,6 +32,7 @@ NOT_DECODED_YET = frozenset(
         "tls-client-certificate",
         "tls-idle",
         "tls-no-keys",
+        "tls-suites",
         "tls12-session-id",
         "tls12-ticket",
         "tls13-early-data",

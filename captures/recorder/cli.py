@@ -57,6 +57,8 @@ def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
     }
     (folder / "setup.json").write_text(json.dumps(setup, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "truth.json").write_text(_truth(scenario, stage), encoding="utf-8")
+    if stage.payloads:
+        (folder / "payloads.json").write_text(json.dumps(stage.payloads, indent=1) + "\n", encoding="utf-8")
     data = path.read_bytes()
     packets = capture.count_packets(gzip.decompress(data) if scenario.compress else data)
     family = scenario.play.__module__.rpartition(".")[2]

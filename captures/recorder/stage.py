@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from . import capture as dumpcap
 from . import facts, facts_tls, observed, tools
@@ -88,6 +88,8 @@ class Stage:
     facts: list[Json] = field(default_factory=list)
     configuration: dict[str, str] = field(default_factory=dict)
     """What was configured and which programs were run, by name, as published in setup.json."""
+    payloads: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What the peers of a TLS connection wrote, by the client's address and by side, where payloads.json has it."""
     captured: dumpcap.Capture | None = None
     capture_options: dict[str, Any] = field(default_factory=dict)
     packages: set[str] = field(default_factory=set)
@@ -120,9 +122,9 @@ class Stage:
         """The environment of programs that may speak TLS."""
         return os.environ | {"SSLKEYLOGFILE": str(self.key_log)}
 
-    def certificate(self, name: str = SERVER_NAME) -> Path:
-        """A certificate, made for this recording; NAME.key lies beside it."""
-        return tools.make_certificate(self.scratch, name)
+    def certificate(self, name: str = SERVER_NAME, kind: Literal["ec", "rsa"] = "ec") -> Path:
+        """A certificate, made for this recording; its key, with the ending ".key", lies beside it."""
+        return tools.make_certificate(self.scratch, name, kind)
 
     @property
     def capture_times(self) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 #: Program: the Debian package that has it.
 PROGRAMS = {
@@ -85,15 +86,19 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def make_certificate(folder: Path, name: str) -> Path:
-    """A certificate for `name`, signed by itself, and its key beside it: NAME.pem and NAME.key in `folder`."""
-    certificate = folder / f"{name}.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+def make_certificate(folder: Path, name: str, kind: Literal["ec", "rsa"] = "ec") -> Path:
+    """A certificate for `name`, signed by itself, and its key beside it: NAME.pem and NAME.key in `folder`.
+
+    One with an RSA key is NAME-rsa.pem.
+    """
+    certificate = folder / (f"{name}.pem" if kind == "ec" else f"{name}-{kind}.pem")
+    new_key = {"ec": ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"), "rsa": ("rsa:2048",)}[kind]
+    command = ["openssl", "req", "-x509", "-newkey", *new_key, "-nodes"]
     command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-days", "30"]
-    command += ["-keyout", str(folder / f"{name}.key"), "-out", str(certificate)]
+    command += ["-keyout", str(certificate.with_suffix(".key")), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
     # Servers that change their user read it, too.
-    (folder / f"{name}.key").chmod(0o644)
+    certificate.with_suffix(".key").chmod(0o644)
     return certificate
 
 
@@ -107,5 +112,5 @@ def _cipher_suites() -> dict[str, str]:
 
 
 def cipher_suite_name(openssl_name: str) -> str:
-    """IANA's name of a cipher suite by OpenSSL's, as OpenSSL itself knows it."""
-    return _cipher_suites()[openssl_name]
+    """IANA's name of a cipher suite by OpenSSL's, as OpenSSL itself knows it; those of TLS 1.3 are the same."""
+    return openssl_name if openssl_name.startswith("TLS_") else _cipher_suites()[openssl_name]

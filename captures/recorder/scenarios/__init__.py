@@ -2,7 +2,7 @@
 
 import importlib
 
-_FAMILIES = ("server_closes", "client_closes", "failures", "messages", "paths", "http2_servers", "tls")
+_FAMILIES = ("server_closes", "client_closes", "failures", "messages", "paths", "http2_servers", "tls", "tls_suites")
 
 
 def load() -> None:
