@@ -402,7 +402,7 @@ class Http1Decoder:
         side.held = None
         side.state = side.after
         if side.state is _OPAQUE:
-            self.skip_until[side.direction] = FOREVER
+            self._skip_opaque(side)
 
     # Holes, and what is no HTTP
 
@@ -513,7 +513,12 @@ class Http1Decoder:
             elif side.state is not _ENDED:
                 side.state = _OPAQUE
                 side.held = None
-                self.skip_until[side.direction] = FOREVER
+                self._skip_opaque(side)
+
+    def _skip_opaque(self, side: _Side) -> None:
+        """How much may be skipped is for whoever reads on; where nobody does, all."""
+        inner, direction = self._inner, side.direction
+        self.skip_until[direction] = FOREVER if inner is None else inner.skip_until[direction]
 
     def _pass_on(self, inner: StreamDecoder, chunk: StreamChunk, offset: int) -> None:
         """Bytes of another protocol, from `offset` on: whoever knows it takes them."""
