@@ -18,6 +18,7 @@ from inspector.protocols.decoder import Emit, StreamDecoder, Switch, renumbered
 from inspector.protocols.detect import H2C, HTTP1, TLS, Decoders, DetectingDecoder, decoder_for
 from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.protocols.tls.keylog import KeyLog
+from inspector.protocols.websocket import WebSocketDecoder
 from inspector.records.builder import after_close, connection_record
 from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Connection
@@ -39,6 +40,8 @@ def decoders(keys: KeyLog | None = None) -> Decoders:
     def inside(emit: Emit, switch: Switch) -> StreamDecoder | None:
         if switch.to == "connect":
             return DetectingDecoder(renumbered(emit, switch.first), table)
+        if switch.to == "websocket":
+            return WebSocketDecoder(emit)
         return None
 
     def inside_tls(emit: Emit, alpn: str | None) -> StreamDecoder:
