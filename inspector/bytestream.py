@@ -88,19 +88,20 @@ class StreamSink(Protocol):
 
 
 class Spent:
-    """What is left of a sink once both directions have ended: its last words.
+    """What is left of a sink once both directions have ended: its word for what was spoken.
 
-    Connections wait for stragglers after their end; what they hold until then is small.
+    Connections wait for stragglers after their end; what they hold until then is small. The last application byte was
+    asked for at the first close, and nobody asks again.
     """
 
-    __slots__ = ("application_ns", "application_packet", "protocol")
+    __slots__ = ("protocol",)
 
+    application_packet: ClassVar = None
+    application_ns: ClassVar = None
     skip_until: ClassVar = [FOREVER, FOREVER]
 
-    def __init__(self, sink: StreamSink) -> None:
-        self.protocol = sink.protocol
-        self.application_packet = sink.application_packet
-        self.application_ns = sink.application_ns
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
 
     def data(self, chunk: StreamChunk) -> None:
         """Bytes behind the end are nobody's."""

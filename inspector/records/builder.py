@@ -67,7 +67,7 @@ def connection_record(
     return Connection(
         tcp.id,
         _end(*tcp.client),
-        _end(*tcp.server),
+        _server_end(*tcp.server),
         tcp.role_from,  # type: ignore[arg-type]
         known[0][0] if known else None,
         [name for name, _ in known[1:]] if len(known) > 1 else [],
@@ -143,6 +143,10 @@ def _layers(layers: Layers, show_secrets: bool) -> _Layers:
 
 def _end(high: int, low: int, port: int) -> End:
     return End(ip_text(high, low), port)
+
+
+#: Many connections have the same server.
+_server_end = lru_cache(maxsize=1024)(_end)
 
 
 def _handshake(tcp: TcpConnection) -> int | None:

@@ -536,7 +536,7 @@ class Connection:
             if self.sink is not None:
                 self.sink.end(direction, Ending.FIN, packet, time_ns)
                 if self.sides[0].end_delivered and self.sides[1].end_delivered:
-                    self.sink = Spent(self.sink)
+                    self.sink = Spent(self.sink.protocol)
 
     def _reset(self, side: Side, direction: int, segment: Segment) -> None:
         believed = self._in_window(side, segment)

@@ -90,7 +90,7 @@ def whole(
         if sink is not None:
             sink.end(towards, Ending.FIN, packets[turn], times_ns[turn])
     if sink is not None:
-        connection.sink = Spent(sink)
+        connection.sink = Spent(sink.protocol)
     letters += "fF" if direction else "Ff"
     last = "aA"[direction == 0]
     connection.history.letters = letters if last in letters else letters + last

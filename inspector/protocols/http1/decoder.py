@@ -214,8 +214,10 @@ class Http1Decoder:
         if data[0] == _CR or data[0] == _LF:
             return offset + len(data) - len(data.lstrip(b"\r\n"))
         length = head_end(data)
-        if length > 0 and self._message(side, chunk, data[:length], offset, None):
-            return offset + length
+        if length > 0:
+            take = self._response if side.direction else self._request
+            if take(side, chunk, data[:length], offset, chunk.arrival(offset)):
+                return offset + length
         return self._read_held(side, chunk, offset)
 
     def _read_held(self, side: _Side, chunk: StreamChunk, offset: int) -> int:
@@ -228,7 +230,8 @@ class Http1Decoder:
         held.add(data, *chunk.arrival(offset))
         while side.state is _HEAD or self._found(side, held):
             length = held.head_end()
-            if length > 0 and self._message(side, chunk, bytes(held.data[:length]), held.start, held):
+            take = self._response if side.direction else self._request
+            if length > 0 and take(side, chunk, bytes(held.data[:length]), held.start, held.origin()):
                 side.held = None
                 return held.start + length
             if length < 0 and held.may_be_message(side.direction):
@@ -252,15 +255,8 @@ class Http1Decoder:
         side.state = _HEAD
         return True
 
-    def _message(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, held: Held | None) -> bool:
-        """Take a whole header section that starts at `start`, in `held` or in the chunk; False: it is none."""
-        if side.direction == FROM_CLIENT:
-            first_packet = chunk.arrival(start)[0] if held is None else held.origin()[0]
-            return self._request(side, chunk, head, start, first_packet)
-        first = chunk.arrival(start) if held is None else held.origin()
-        return self._response(side, chunk, head, start, first)
-
-    def _request(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first_packet: int) -> bool:
+    def _request(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first: Arrival) -> bool:
+        """Take a whole header section, whose first byte is at `start` and came with `first`; False: it is none."""
         parsed = parse_request(head)
         if parsed is None:
             return False
@@ -270,7 +266,7 @@ class Http1Decoder:
         exchange = self._exchanges.ask(fields)
         if exchange == 0 and fields.version == "HTTP/1.0":
             self.protocol = "http/1.0"
-        self._emit(RequestReceived(packet, time_ns, exchange, None, start, first_packet, fields))
+        self._emit(RequestReceived(packet, time_ns, exchange, None, start, first[0], fields))
         if parsed.anomaly is not None:
             self._emit(Anomaly(packet, time_ns, parsed.anomaly))
         if parsed.http2_settings is not None:
@@ -278,7 +274,8 @@ class Http1Decoder:
         self._start_body(side, exchange, parsed.body, fields.content_length, stop, packet, time_ns)
         return True
 
-    def _response(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first: tuple[int, int]) -> bool:
+    def _response(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first: Arrival) -> bool:
+        """As `_request`."""
         request = self._exchanges.next()
         asked = None if request is None else request.fields
         parsed = parse_response(head, None if asked is None else asked.method)

@@ -44,12 +44,16 @@ class Exchanges:
         """A request came; the index of its exchange."""
         index = self.count
         self.count += 1
-        self._wait(Waiting(index, fields))
+        self.waiting.append(Waiting(index, fields))
+        if len(self.waiting) > MAX_WAITING:
+            self._forget_oldest()
         return index
 
     def lost_request(self) -> None:
         """Bytes were lost in which at least one request began."""
-        self._wait(Waiting(None, None))
+        self.waiting.append(Waiting(None, None))
+        if len(self.waiting) > MAX_WAITING:
+            self._forget_oldest()
         self._doubtful = len(self.waiting)
 
     def lost_response(self) -> None:
@@ -94,8 +98,6 @@ class Exchanges:
     def _newest_is_meant(self) -> bool:
         return self._doubtful > 0 and not self._pipelining
 
-    def _wait(self, request: Waiting) -> None:
-        self.waiting.append(request)
-        if len(self.waiting) > MAX_WAITING:
-            self.waiting.pop(0)
-            self._doubtful = min(self._doubtful, MAX_WAITING)
+    def _forget_oldest(self) -> None:
+        self.waiting.pop(0)
+        self._doubtful = min(self._doubtful, MAX_WAITING)
