@@ -19,7 +19,7 @@ from inspector.tcp.segment import ACK, FIN, RST, SYN, Rows, Run, Segment
 from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.side import Side
 from inspector.tcp.triage import SPREAD, WIDEST_SPREAD, Mask, Steps, Totals
-from inspector.tcp.whole import LIFE, step_columns, whole_connections
+from inspector.tcp.whole import LIFE, StepColumns, step_columns, whole_connections
 
 #: Capture time for which an ended connection still takes what comes.
 LINGER_NS = 2_000_000_000
@@ -109,7 +109,9 @@ class Walk:
         self._count = count.tolist()
         self._member = (np.cumsum(np.where(several, count, 0)) - count).tolist()
         columns = step_columns(batch, steps)
-        self._whole = whole_connections(steps, columns).tolist()
+        whole = whole_connections(steps, columns)
+        self._whole = whole.tolist()
+        self._begins = (whole & self._begin_anew(columns)).tolist()
         self._length = columns.length.tolist()
         self._run = steps.run.tolist()
         self._direction = columns.direction.tolist()
@@ -131,9 +133,22 @@ class Walk:
         )
         self._totals = [list(zip(*(column.tolist() for column in total), strict=True)) for total in steps.totals]
 
+    def _begin_anew(self, columns: StepColumns) -> Mask:
+        """Groups beginning with a SYN that no connection of its tuple can claim, as `_connection_of` would find out."""
+        table, slots, first = self._table, self._slots, self._steps.step_starts[:-1]
+        state, end = table.state[slots], columns.direction[first]
+        known = (table.base_known[slots] >> end) & 1 != 0
+        same = known & (np.where(end == 1, table.base_1[slots], table.base_0[slots]) == columns.seq[first])
+        anew: Mask = (state == EMPTY) | ((state == ENDED) & ~same)
+        anew[1:] &= slots[1:] != slots[:-1]
+        return anew & (self._registry.on_new is None)
+
     def _group(self, index: int, slot: int) -> None:
         """All rows of one connection in this batch."""
         step, end = self._step_starts[index], self._step_starts[index + 1]
+        if self._begins[index]:
+            self._tell_whole(self._enter(slot, step, self._direction[step], "syn"), index, step, end)
+            return
         connection = self._connection_of(slot, step)
         if connection is None or connection.retired:
             self._late(connection, slot, self._group_starts[index], self._group_starts[index + 1])
@@ -387,9 +402,7 @@ class Walk:
                 return connection
         elif state == ENDED and not opens:
             return None
-        connection = self._begin(slot, step)
-        registry.install(connection)
-        return connection
+        return self._begin(slot, step)
 
     def _is_new(self, connection: Connection | None, over: bool, slot: int, step: int) -> bool:
         """Whether a SYN opens another connection than the one its tuple had: its ISN differs from where that began.
@@ -411,7 +424,12 @@ class Walk:
         else:
             server = server_by_port(ports >> 16, ports & 0xFFFF)
             client_end, role_from = (sender, "first-packet") if server is None else (1 - server, "port")
-        return self._registry.new(slot, client_end, role_from, self._packet[step], self._time[step])
+        return self._enter(slot, step, client_end, role_from)
+
+    def _enter(self, slot: int, step: int, client_end: int, role_from: str) -> Connection:
+        connection = self._registry.new(slot, client_end, role_from, self._packet[step], self._time[step])
+        self._registry.install(connection)
+        return connection
 
     # ---- sums
 

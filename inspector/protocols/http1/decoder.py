@@ -216,8 +216,9 @@ class Http1Decoder:
         length = head_end(data)
         if length > 0:
             take = self._response if side.direction else self._request
-            if take(side, chunk, data[:length], offset, chunk.arrival(offset)):
-                return offset + length
+            behind = take(side, chunk, data[:length], offset, chunk.arrival(offset))
+            if behind is not None:
+                return behind
         return self._read_held(side, chunk, offset)
 
     def _read_held(self, side: _Side, chunk: StreamChunk, offset: int) -> int:
@@ -231,9 +232,11 @@ class Http1Decoder:
         while side.state is _HEAD or self._found(side, held):
             length = held.head_end()
             take = self._response if side.direction else self._request
-            if length > 0 and take(side, chunk, bytes(held.data[:length]), held.start, held.origin()):
-                side.held = None
-                return held.start + length
+            if length > 0:
+                behind = take(side, chunk, bytes(held.data[:length]), held.start, held.origin())
+                if behind is not None:
+                    side.held = None
+                    return behind
             if length < 0 and held.may_be_message(side.direction):
                 if len(held.data) == MAX_HEAD:
                     self._emit(Anomaly(*held.origin(), "header_too_long"))
@@ -255,11 +258,14 @@ class Http1Decoder:
         side.state = _HEAD
         return True
 
-    def _request(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first: Arrival) -> bool:
-        """Take a whole header section, whose first byte is at `start` and came with `first`; False: it is none."""
+    def _request(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first: Arrival) -> int | None:
+        """Take a whole header section, whose first byte is at `start` and came with `first`; None: it is none.
+
+        Otherwise the offset that was reached: behind it, or behind the message where that ends in the chunk.
+        """
         parsed = parse_request(head)
         if parsed is None:
-            return False
+            return None
         stop = start + len(head)
         packet, time_ns = chunk.arrival(stop - 1)
         fields = parsed.fields
@@ -271,16 +277,15 @@ class Http1Decoder:
             self._emit(Anomaly(packet, time_ns, parsed.anomaly))
         if parsed.http2_settings is not None:
             self._http2_settings = parsed.http2_settings
-        self._start_body(side, exchange, parsed.body, fields.content_length, stop, packet, time_ns)
-        return True
+        return self._start_body(side, chunk, exchange, parsed.body, fields.content_length, stop, packet, time_ns)
 
-    def _response(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first: Arrival) -> bool:
+    def _response(self, side: _Side, chunk: StreamChunk, head: bytes, start: int, first: Arrival) -> int | None:
         """As `_request`."""
         request = self._exchanges.next()
         asked = None if request is None else request.fields
         parsed = parse_response(head, None if asked is None else asked.method)
         if parsed is None:
-            return False
+            return None
         stop = start + len(head)
         packet, time_ns = chunk.arrival(stop - 1)
         exchange = self._exchanges.answer(parsed.final)
@@ -294,31 +299,48 @@ class Http1Decoder:
         if not parsed.final:
             side.fresh = False
             self._emit(InterimReceived(packet, time_ns, exchange, None, parsed.status))
-            return True
+            return stop
         self._emit(ResponseReceived(packet, time_ns, exchange, None, asked is None, *first, parsed.fields))
         if parsed.anomaly is not None:
             self._emit(Anomaly(packet, time_ns, parsed.anomaly))
-        self._start_body(side, exchange, parsed.body, parsed.fields.content_length, stop, packet, time_ns)
+        length = parsed.fields.content_length
+        behind = self._start_body(side, chunk, exchange, parsed.body, length, stop, packet, time_ns)
         if parsed.switches:
             self._switch(exchange, asked, parsed, packet, time_ns)
-        return True
+        return behind
 
     # Bodies
 
     def _start_body(
-        self, side: _Side, exchange: int, body: Body, length: int | None, start: int, packet: int, time_ns: int
-    ) -> None:
-        """The header section of `exchange` ended at `start`, with `packet`: what follows?"""
+        self,
+        side: _Side,
+        chunk: StreamChunk,
+        exchange: int,
+        body: Body,
+        length: int | None,
+        start: int,
+        packet: int,
+        time_ns: int,
+    ) -> int:
+        """The header section of `exchange` ended at `start`, with `packet`: what follows? The offset that was reached:
+        `start`, or behind a body that ends in the chunk."""
         side.fresh = False
         if body is _NO_BODY or body is Body.TUNNEL or (body is _LENGTH_KNOWN and not length):
             self._emit(MessageEnded(packet, time_ns, exchange, None, side.direction, start, 0, True))
-            return
+            return start
+        if body is _LENGTH_KNOWN and length is not None:
+            stop = self.skip_until[side.direction] = start + length
+            if stop <= chunk.offset + chunk.length:
+                packet, time_ns = chunk.arrival(stop - 1)
+                self._emit(MessageEnded(packet, time_ns, exchange, None, side.direction, stop, length, True))
+                return stop
+            side.state = _LENGTH
+            side.body_end = stop
         side.exchange, side.packet, side.time_ns = exchange, packet, time_ns
         side.body_start = side.position = side.seen = start
-        if body is _LENGTH_KNOWN and length is not None:
-            side.state = _LENGTH
-            side.body_end = self.skip_until[side.direction] = start + length
-        elif body is Body.CHUNKED:
+        if body is _LENGTH_KNOWN:
+            return start
+        if body is Body.CHUNKED:
             side.state = _CHUNKED
             side.chunks = ChunkedBody()
         elif body is Body.UNTIL_CLOSE:
@@ -327,6 +349,7 @@ class Http1Decoder:
         else:
             self._end_message(side, False)
             self._lose_sight(side, start)
+        return start
 
     def _advance(self, side: _Side, chunk: StreamChunk, end: int) -> None:
         """The message at hand goes on up to `end`, in this chunk."""
