@@ -15,30 +15,17 @@ NAMES = sorted(path.parent.name for path in CAPTURES.glob("*/truth.json"))
 #: Recordings whose truth speaks of what no decoder tells yet: their truth is not held against the report.
 NOT_DECODED_YET = frozenset(
     {
-        "aiohttp-tls",
         "apache-h2-idle",
         "caddy-h2-shutdown",
         "envoy-h2-drain",
         "envoy-h2-pings",
         "envoy-h2-requests",
-        "h2-no-keys",
         "haproxy-h2-idle",
-        "httpx-fallback",
         "hypercorn-h2",
         "nghttpd-h2load",
         "nginx-h2-goaway",
         "nginx-h2-idle",
         "nginx-h2-shutdown",
-        "tls-client-certificate",
-        "tls-idle",
-        "tls-no-keys",
-        "tls-suites",
-        "tls12-session-id",
-        "tls12-ticket",
-        "tls13-early-data",
-        "tls13-key-update",
-        "tls13-psk",
-        "tls13-retry",
     }
 )
 
