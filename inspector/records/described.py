@@ -113,7 +113,7 @@ def _tls(event: ClientHelloReceived | TlsEstablished | AlertReceived) -> Describ
 
 def _handshake(tls: TlsAccount, handshake_ns: int | None) -> list[str]:
     """Version, what it cost, ALPN offered → chosen, and what is not usual."""
-    words = [tls.version or "TLS of a version that was not seen"]
+    words = [tls.version or "TLS"]
     if tls.resumed is not None:
         how = f" by {tls.resumption}" if tls.resumption else ""
         words.append(f"resumed{how}" if tls.resumed else "full handshake")
@@ -131,13 +131,18 @@ def _handshake(tls: TlsAccount, handshake_ns: int | None) -> list[str]:
     return words
 
 
+def settings_text(values: dict[str, int]) -> str:
+    """The line of a SETTINGS frame with these values."""
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
 def _http2(event: SettingsReceived | GoawayReceived | PingReceived | StreamReset | WindowStalled) -> Described:
     by = SIDES[event.direction]
     match event:
         case SettingsReceived():
             settings = event.settings
-            words = [f"{name}={value}" for name, value in settings.values.items()]
-            return Described("settings-ack" if settings.ack else "settings", by, None, ", ".join(words))
+            kind: EventKind = "settings-ack" if settings.ack else "settings"
+            return Described(kind, by, None, settings_text(settings.values))
         case GoawayReceived():
             goaway = event.goaway
             debug = [f'says "{goaway.debug}"'] if goaway.debug else []

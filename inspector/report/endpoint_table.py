@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from inspector.endpoints import Endpoint
-from inspector.records.endpoint import ClosedCounts, EndpointRecord, Headers, Idle
+from inspector.records.endpoint import EndpointRecord, Headers, Idle
 from inspector.report import units
 from inspector.report.layout import Cell, Column, Screen, blocks, fits, grid, hanging
 from inspector.report.text import printable
 
+#: The protocol of what could not be decrypted.
+ENCRYPTED = "tls"
 #: Values of one header shown for an endpoint; JSON has all.
 SHOWN_VALUES = 6
 #: Characters of a value shown on a terminal.
@@ -42,6 +44,13 @@ def endpoint_table(endpoints: Sequence[EndpointRecord], screen: Screen, most: in
     ranked = sorted(endpoints, key=lambda endpoint: -endpoint.connections)
     shown = ranked[:most]
     yield from _rows(shown, screen)
+    if any(ENCRYPTED in endpoint.protocols for endpoint in shown):
+        yield from hanging(
+            " ",
+            ["tls*: encrypted,", "requests behind ~ are estimates,", "--keylog FILE shows what is inside"],
+            " ",
+            screen,
+        )
     if len(ranked) > len(shown):
         yield f" … and {len(ranked) - len(shown):,} more: -v lists them, --host and --port choose"
     talking = [endpoint for endpoint in shown if _talked_http1(endpoint)]
@@ -50,6 +59,11 @@ def endpoint_table(endpoints: Sequence[EndpointRecord], screen: Screen, most: in
         if screen.width is not None or endpoint is talking[0]:
             yield ""
         yield from _said(endpoint, width, screen)
+    secured = [endpoint for endpoint in shown if endpoint.handshake.tls.n]
+    if secured:
+        yield ""
+    for endpoint in secured:
+        yield from hanging(f" {_address(endpoint)}   TLS handshakes  ", _handshakes(endpoint), ", ", screen)
 
 
 def _rows(endpoints: Sequence[EndpointRecord], screen: Screen) -> Iterator[str]:
@@ -90,13 +104,18 @@ def _figures(endpoint: EndpointRecord) -> list[list[str]]:
         [f"{endpoint.still_open:,}"],
         [_requests(endpoint)],
         _per_connection(endpoint),
-        _closers(endpoint.closed),
+        _closers(endpoint),
         _idle(endpoint),
     ]
 
 
+def _handshakes(endpoint: EndpointRecord) -> list[str]:
+    tls = endpoint.handshake.tls
+    return [f"{tls.n:,}", f"{tls.resumed:,} resumed", f"{units.duration(tls.median_ns)} (median)"]
+
+
 def _protocols(protocols: dict[str, int]) -> list[str]:
-    spoken = {name: n for name, n in protocols.items() if name != "none"}
+    spoken = {"tls*" if name == ENCRYPTED else name: n for name, n in protocols.items() if name != "none"}
     if len(spoken) == 1:
         return list(spoken)
     return [units.times(name, n) for name, n in spoken.items()] or _NOTHING
@@ -119,15 +138,29 @@ def _per_connection(endpoint: EndpointRecord) -> list[str]:
     return [median, f"({figures.min:,} – {figures.max:,})"]
 
 
-def _closers(closed: ClosedCounts) -> list[str]:
+def _closers(endpoint: EndpointRecord) -> list[str]:
+    """Who closed and how, those apart that GOAWAY announced; the most first."""
+    closed = endpoint.closed
     counts = {
         "server FIN": closed.server_fin,
         "server RST": closed.server_rst,
         "client FIN": closed.client_fin,
         "client RST": closed.client_rst,
     }
+    for said in endpoint.announced:
+        if said.how == "goaway":
+            who = f"{said.closed_by} {said.closed_how.upper()}"
+            counts[who] -= said.connections
+            counts[" ".join(closer(said.closed_by, said.closed_how, said.by))] = said.connections
     most_first = sorted(counts.items(), key=lambda item: -item[1])
     return [units.times(who, n) for who, n in most_first if n] or _NOTHING
+
+
+def closer(by: str, how: str, goaway_by: str | None) -> list[str]:
+    """Who closed a connection and how, and whether after a GOAWAY of its own or of the other side."""
+    if goaway_by is None:
+        return [f"{by} {how.upper()}"]
+    return [f"{by} {how.upper()}+GOAWAY"] if by == goaway_by else [f"{by} {how.upper()}", "on GOAWAY"]
 
 
 def _idle(endpoint: EndpointRecord) -> list[str]:

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from inspector.endpoints import Endpoint
-from inspector.records.connection import Connection, End
+from inspector.records.connection import Closed, Connection, End
 from inspector.records.event import EventRecord
 from inspector.report import units
+from inspector.report.endpoint_table import ENCRYPTED, closer
 from inspector.report.layout import Column, Screen, fits, grid
 from inspector.report.text import printable
 
+#: What is left out first where there is no room.
 _DURATION = Column("duration", right=True)
+_STATE = Column("state")
+_CLOSER = Column("closed by", breaks=True)
 _CONNECTIONS = (
     Column("id", right=True),
     Column("client", joint="", breaks=True),
     Column("server", joint="", breaks=True),
+    Column("protocol"),
     Column("opened"),
     Column("requests", right=True),
-    Column("closed by", breaks=True),
+    _CLOSER,
     Column("idle", right=True),
     _DURATION,
-    Column("state"),
+    _STATE,
 )
 _EVENTS = (
     Column("time", right=True),
@@ -34,10 +39,17 @@ _EVENTS = (
 
 
 def connection_list(connections: Sequence[Connection], screen: Screen, most: int | None) -> Iterator[str]:
-    """A line a connection, at most `most` (None: all), and how many were left out. Without room, no durations."""
-    rows = [_connection_row(connection) for connection in connections[:most]]
-    shown = [i for i, column in enumerate(_CONNECTIONS) if column is not _DURATION or fits(_CONNECTIONS, rows, screen)]
-    yield from grid([_CONNECTIONS[i] for i in shown], [[row[i] for i in shown] for row in rows], screen)
+    """A line a connection, at most `most` (None: all), and how many were left out. Without room, fewer columns."""
+    columns, rows = list(_CONNECTIONS), [_connection_row(connection) for connection in connections[:most]]
+    for spare in (_DURATION, _STATE):
+        if not fits(columns, rows, screen):
+            at = columns.index(spare)
+            columns, rows = columns[:at] + columns[at + 1 :], [row[:at] + row[at + 1 :] for row in rows]
+    if not fits(columns, rows, screen):
+        at = columns.index(_CLOSER)
+        for row in rows:
+            row[at] = " ".join(row[at]).split(" ")
+    yield from grid(columns, rows, screen)
     if most is not None and len(connections) > most:
         yield f" … and {len(connections) - most:,} more: -v lists them"
 
@@ -59,13 +71,25 @@ def _connection_row(connection: Connection) -> list[list[str]]:
         [str(connection.id)],
         _address(connection.client),
         _address(connection.server),
+        [f"{connection.protocol}*" if connection.protocol == ENCRYPTED else connection.protocol],
         [connection.opened.how],
-        [units.UNKNOWN if connection.requests is None else f"{connection.requests:,}"],
-        ["still", "open"] if closed is None else [closed.by, closed.how.upper()],
+        [_requests(connection)],
+        ["still open"] if closed is None else _closer(closed),
         [units.duration(None if closed is None else closed.idle_ns)],
         [units.duration(connection.end_ns - connection.start_ns)],
         [connection.state],
     ]
+
+
+def _requests(connection: Connection) -> str:
+    if connection.requests is not None:
+        return f"{connection.requests:,}"
+    return units.UNKNOWN if connection.estimate is None else f"~{connection.estimate.exchanges:,}"
+
+
+def _closer(closed: Closed) -> list[str]:
+    said = closed.announced
+    return closer(closed.by, closed.how, said.by if said is not None and said.how == "goaway" else None)
 
 
 def _event_row(event: EventRecord, first_ns: int) -> list[list[str]]:

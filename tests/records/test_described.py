@@ -89,7 +89,7 @@ def _established(handshake_ns: int | None, **facts: object) -> TlsEstablished:
             "client tls TLS 1.2, resumed by ticket, ALPN h2 offered, after a HelloRetryRequest, early data, "
             "client certificate asked for",
         ),
-        (_established(None), "client tls TLS of a version that was not seen"),
+        (_established(None), "client tls TLS"),
         (_alert("warning", "close_notify"), "server close-notify"),
         (_alert(None, "close_notify", inferred=True), "server close-notify told from its length"),
         (_alert("fatal", "unknown_ca"), "server alert fatal unknown_ca"),

@@ -6,8 +6,22 @@ from typing import Any, Literal, TypeVar
 
 from inspector.inspection import Inspection
 from inspector.records.capture import CaptureRecord, File
-from inspector.records.connection import Closed, Connection, End, Opened, Traffic, Ttl
+from inspector.records.carried import Grpc, ProxyProtocol, WebSocket, WebSocketClose
+from inspector.records.connection import (
+    Announced,
+    Anomaly,
+    Closed,
+    Connection,
+    End,
+    Estimate,
+    Opened,
+    Traffic,
+    Ttl,
+    Tunnel,
+    Upgrade,
+)
 from inspector.records.endpoint import (
+    AnnouncedCount,
     Client,
     ClosedCounts,
     Decided,
@@ -23,7 +37,9 @@ from inspector.records.endpoint import (
     TlsHandshakes,
 )
 from inspector.records.event import EventKind, EventRecord
-from inspector.records.exchange import Exchange, KeepAlive, Request, Response
+from inspector.records.exchange import Exchange, Interim, KeepAlive, Request, Reset, Response
+from inspector.records.http2 import ForbiddenHeader, GoawayFrame, Http2, Http2Side, PingFrame, SettingsFrame
+from inspector.records.tls import Tls, TlsAlert
 
 START_NS = 1_777_636_800_000_000_000
 MS = 1_000_000
@@ -220,6 +236,122 @@ def connection(**changes: Any) -> Connection:
         findings=[],
     )
     return _changed(record, changes)
+
+
+def tls(**changes: Any) -> Tls:
+    """TLS 1.3 by a full handshake in 11 ms, decrypted."""
+    record = Tls(
+        version="TLS 1.3",
+        sni="shop.test",
+        alpn_offered=["h2", "http/1.1"],
+        alpn="h2",
+        cipher="TLS_AES_128_GCM_SHA256",
+        resumed=False,
+        resumption=None,
+        early_data=False,
+        retry=False,
+        client_certificate=False,
+        certificate_names=["shop.test"],
+        tickets=2,
+        handshake_ns=11 * MS,
+        decrypted=True,
+        why_not=None,
+        client_closes=True,
+        server_closes=False,
+        alerts=[TlsAlert("client", 9, START_NS, "warning", "close_notify", False)],
+    )
+    return _changed(record, changes)
+
+
+def http2_side(**changes: Any) -> Http2Side:
+    """Nothing but frames."""
+    record = Http2Side(
+        settings=[],
+        first_window_update=None,
+        goaways=[],
+        rst_streams={},
+        window_updates=0,
+        window_stalls_ns=0,
+        pings=0,
+        frames={},
+    )
+    return _changed(record, changes)
+
+
+def http2(**changes: Any) -> Http2:
+    """SETTINGS of both sides, a PING and a GOAWAY of the server's."""
+    ack_ns = 300_000
+    record = Http2(
+        client=http2_side(
+            settings=[SettingsFrame(4, START_NS, False, {"ENABLE_PUSH": 0}, ["ENABLE_PUSH"], ack_ns)],
+            first_window_update=65_535,
+            frames={"SETTINGS": 2, "HEADERS": 2, "WINDOW_UPDATE": 1},
+            window_updates=1,
+        ),
+        server=http2_side(
+            settings=[
+                SettingsFrame(
+                    5,
+                    START_NS,
+                    False,
+                    {"MAX_CONCURRENT_STREAMS": 128, "0x2f": 1},
+                    ["MAX_CONCURRENT_STREAMS", "0x2f"],
+                    None,
+                )
+            ],
+            goaways=[GoawayFrame(12, START_NS, 1, "NO_ERROR", "max_age")],
+            rst_streams={"REFUSED_STREAM": 1},
+            window_stalls_ns=120 * MS,
+            pings=1,
+            frames={"SETTINGS": 2, "HEADERS": 1, "DATA": 1, "PING": 1, "GOAWAY": 1, "RST_STREAM": 1},
+        ),
+        streams=2,
+        peak_streams=2,
+        stream_limit=128,
+        refused_streams=1,
+        streams_above_goaway=1,
+        headers_reliable=True,
+        pings=[PingFrame("server", 9, "0011223344556677", START_NS, 400_000)],
+        forbidden_headers=[ForbiddenHeader(6, "connection")],
+    )
+    return _changed(record, changes)
+
+
+def filled() -> tuple[Connection, EndpointRecord]:
+    """A connection on which everything happened, and an endpoint that has every field."""
+    both = connection(
+        name_from="sni",
+        protocol="h2",
+        tls=tls(),
+        tunnel=Tunnel("shop.test:443"),
+        upgrade=Upgrade("websocket", 8),
+        estimate=Estimate(12, "records"),
+        http2=http2(),
+        websocket=WebSocket(3, 4, 1, 1, WebSocketClose("client", 1000, "bye")),
+        grpc=Grpc({"0": 3, "14": 1}),
+        proxy_protocol=ProxyProtocol(2, "192.0.2.1:5", "10.0.0.1:443"),
+        exchanges=[
+            exchange(
+                0,
+                request(4, 0, connection=None, version="HTTP/2", persistent=None),
+                response(6, 1),
+                stream=1,
+                interim=[Interim(103, 5)],
+                inside=True,
+                reset=Reset("server", "NO_ERROR"),
+                race="after",
+            )
+        ],
+        anomalies=[Anomaly("some_anomaly", 4, "detail")],
+    )
+    assert both.closed is not None
+    both.closed.announced = Announced("server", "goaway", 12, START_NS)
+    counted = endpoint(
+        announced=[AnnouncedCount("server", "goaway", "client", "fin", 3)],
+        estimate=Estimate(12, "records"),
+        handshake=Handshakes(TcpHandshakes(6, 60_000), TlsHandshakes(6, 11 * MS, 4)),
+    )
+    return both, counted
 
 
 def event(

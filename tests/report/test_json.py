@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 
 from inspector.inspection import Inspection
 from inspector.records.capture import Problem
+from inspector.records.event import EventKind
 from inspector.records.schema import json_schema
 from inspector.report.json import json_report
 from inspector.report.ndjson import NdjsonWriter
@@ -32,6 +33,35 @@ def test_the_report_is_valid_and_has_no_field_that_the_schema_lacks() -> None:
     inspection = samples.inspection(capture=samples.capture(problems=[Problem("a", None, None, "gone")]))
     jsonschema.Draft202012Validator.check_schema(json_schema())
     jsonschema.validate(report(inspection), closed_schema(), jsonschema.Draft202012Validator)
+
+
+def test_a_report_with_everything_filled_is_valid() -> None:
+    connection, endpoint = samples.filled()
+    whole = report(samples.inspection(connections=[connection], endpoints=[endpoint]))
+    jsonschema.validate(whole, closed_schema(), jsonschema.Draft202012Validator)
+    (told,) = whole["connections"]
+    assert [name for name, value in told.items() if value is None] == []
+    assert told["http2"]["pings"][0]["from"] == "server"
+
+
+def test_an_encrypted_connection_is_valid() -> None:
+    secret = samples.connection(protocol="tls", requests=None, responses=None, exchanges=[], tls=samples.tls(alpn=None))
+    endpoint = samples.endpoint(requests=None)
+    endpoint.clients[0].requests = None
+    whole = report(samples.inspection(connections=[secret], endpoints=[endpoint]))
+    jsonschema.validate(whole, closed_schema(), jsonschema.Draft202012Validator)
+
+
+def test_every_kind_of_event_is_valid() -> None:
+    lines: list[bytes] = []
+    writer = NdjsonWriter(lines.append)
+    for kind in get_args(EventKind):
+        writer.event(samples.event(kind, 1, 0, "client", 0, "detail"))
+    schema = closed_schema()
+    for line in lines:
+        told = json.loads(line)
+        assert told.pop("type") == "event"
+        jsonschema.validate(told, {**schema, "$ref": "#/$defs/EventRecord"}, jsonschema.Draft202012Validator)
 
 
 def test_keys_come_in_the_contracts_order() -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import pytest
 
 from inspector.records.capture import Dropped, File, Problem
-from inspector.records.connection import End, Opened
+from inspector.records.connection import Announced, End, Estimate, Opened
 from inspector.records.endpoint import (
+    AnnouncedCount,
     ClosedCounts,
     EndpointRecord,
+    Handshakes,
     Headers,
     Idle,
     IdleBeforeClose,
     RequestHeaders,
     RequestsPerConnection,
     ResponseHeaders,
+    TcpHandshakes,
+    TlsHandshakes,
 )
 from inspector.report.layout import Screen
 from inspector.report.table import View, table
@@ -220,8 +224,8 @@ def test_connections_and_events_are_listed_on_demand() -> None:
     inspection = samples.inspection(events=samples.nginx_events()[:2], unlisted=3)
     lines = list(table(inspection, View(Screen(), connections=True, events=True)))
     assert lines[8:] == [
-        " id  client          server         opened     requests  closed by     idle  duration  state",
-        "  0  10.0.0.2:46184  10.0.0.1:8001  handshake         1  server FIN  7.00 s    7.00 s  SF",
+        " id  client          server         protocol  opened     requests  closed by     idle  duration  state",
+        "  0  10.0.0.2:46184  10.0.0.1:8001  http/1.1  handshake         1  server FIN  7.00 s    7.00 s  SF",
         " 3 unanswered connections more: counted above, not listed",
         "",
         "      time  packet  id  by      event    detail",
@@ -234,7 +238,51 @@ def test_connections_and_events_are_listed_on_demand() -> None:
 def test_connections_still_open_say_so() -> None:
     connection = samples.connection(closed=None, requests=None, state="S1")
     lines = list(table(samples.inspection(connections=[connection]), View(Screen(), connections=True)))
-    assert lines[-1].split()[4:] == ["–", "still", "open", "–", "7.00", "s", "S1"]
+    assert lines[-1].split()[5:] == ["–", "still", "open", "–", "7.00", "s", "S1"]
+
+
+def test_who_closed_after_a_goaway_says_so() -> None:
+    """By itself, or because the other side had announced the close."""
+    announced = [
+        AnnouncedCount("server", "goaway", "server", "fin", 3),
+        AnnouncedCount("server", "goaway", "client", "fin", 2),
+        AnnouncedCount("server", "close-notify", "server", "rst", 1),
+    ]
+    drained = samples.endpoint(protocols={"h2": 8}, closed=ClosedCounts(4, 0, 3, 1), announced=announced)
+    lines = list(table(samples.inspection(endpoints=[drained]), PIPE))
+    assert "server FIN+GOAWAY ×3, client FIN ×2, client FIN on GOAWAY ×2, server RST ×1" in lines[3]
+    closed = samples.connection().closed
+    assert closed is not None
+    closed.announced = Announced("server", "goaway", 24, samples.START_NS)
+    by_itself = samples.connection(closed=closed, protocol="h2")
+    lines = list(table(samples.inspection(connections=[by_itself]), View(Screen(), connections=True)))
+    assert "h2" in lines[-1]
+    assert "  server FIN+GOAWAY  " in lines[-1]
+
+
+def test_what_is_encrypted_is_marked_and_estimated() -> None:
+    secret = samples.endpoint(protocols={"tls": 6}, requests=None, estimate=Estimate(12, "records"))
+    connection = samples.connection(protocol="tls", requests=None, estimate=Estimate(3, "records"))
+    inspection = samples.inspection(endpoints=[secret], connections=[connection])
+    lines = list(table(inspection, View(Screen(), connections=True)))
+    assert lines[3].split()[2:6] == ["tls*", "6", "0", "~12"]
+    assert lines[4] == " tls*: encrypted, requests behind ~ are estimates, --keylog FILE shows what is inside"
+    assert lines[-1].split()[3:6] == ["tls*", "handshake", "~3"]
+    assert not [line for line in lines if "say" in line]
+    partly = samples.endpoint(protocols={"http/1.1": 2, "tls": 1}, estimate=Estimate(4, "records"))
+    assert (
+        "http/1.1 ×2, tls* ×1       6     0   18 + ~4" in list(table(samples.inspection(endpoints=[partly]), PIPE))[3]
+    )
+    unknown = samples.endpoint(protocols={"tls": 1}, requests=None)
+    titles = list(table(samples.inspection(endpoints=[unknown]), PIPE))[2]
+    assert "requests" not in titles
+    assert not [line for line in table(samples.inspection(), PIPE) if "tls" in line]
+
+
+def test_tls_handshakes_are_told_where_there_were_any() -> None:
+    handshakes = Handshakes(TcpHandshakes(6, 60_000), TlsHandshakes(6, 11_200_000, 4))
+    lines = list(table(samples.inspection(endpoints=[samples.endpoint(handshake=handshakes)]), PIPE))
+    assert lines[-2:] == ["", " 10.0.0.1:8001   TLS handshakes  6, 4 resumed, 11.2 ms (median)"]
 
 
 def test_an_endpoint_whose_messages_were_not_seen_says_nothing() -> None:
@@ -246,18 +294,19 @@ def test_an_endpoint_whose_messages_were_not_seen_says_nothing() -> None:
     assert [line.split("say")[1].strip(" s") for line in lines[5:]] == ["–", "Connection: close ×2"]
 
 
-def test_a_narrow_list_of_connections_does_without_durations() -> None:
+def test_a_narrow_list_of_connections_does_without_durations_and_states() -> None:
     connection = samples.connection(
         client=End("192.168.100.100", 50000),
         server=End("192.168.100.101", 50001),
         opened=Opened("mid-stream", None, 0, None, False),
     )
     inspection = samples.inspection(connections=[connection])
-    narrow = list(table(inspection, View(Screen(80), connections=True)))[-3:]
+    narrow = list(table(inspection, View(Screen(80), connections=True)))[-4:]
     assert narrow == [
-        " id client          server           opened     requests closed by    idle state",
-        "  0 192.168.100.100 192.168.100.101  mid-stream        1 server FIN 7.00 s SF",
-        "    :50000          :50001",
+        " id client          server          protocol opened     requests closed     idle",
+        "                                                                 by",
+        "  0 192.168.100.100 192.168.100.101 http/1.1 mid-stream        1 server   7.00 s",
+        "    :50000          :50001                                       FIN",
     ]
     assert max(map(len, narrow)) <= 80
 
