@@ -176,8 +176,11 @@ class Lines:
             line.remarks = ["not answered" if ack_ns is None else f"answered in {units.duration(ack_ns)}"]
 
     def _goaway(self, line: Line, event: EventRecord) -> None:
-        error, last, *debug = printable(event.detail).split(", ", 2)
-        line.what = f"GOAWAY {error}"
+        error, last, *debug = (*printable(event.detail).split(", ", 2), "")
+        if not last:
+            line.what, line.remarks = "GOAWAY", [error, *self._announcement(event)]
+            return
+        line.what, debug = f"GOAWAY {error}", debug[:-1]
         if last == f"last stream {_LAST_STREAM}":
             last = "no new streams, those under way go on"
         line.remarks = [last, *debug, *self._undone(event), *self._announcement(event)]

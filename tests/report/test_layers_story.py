@@ -96,6 +96,14 @@ def test_a_drain() -> None:
     assert len(everything) == 11
 
 
+def test_a_goaway_that_only_its_length_gives_away() -> None:
+    connection = samples.connection(exchanges=[], protocol="tls")
+    assert connection.closed is not None
+    connection.closed.announced = Announced("server", "goaway", 7, START_NS)
+    events = [event("goaway", 7, MS, "server", detail="told from its length")]
+    assert told(connection, events) == ["server  GOAWAY  told from its length, announces the close"]
+
+
 def test_pings_are_told_with_their_answers() -> None:
     record = samples.http2(
         pings=[PingFrame("server", 9, PING, START_NS, 400_000), PingFrame("client", 11, PING, START_NS, None)]
