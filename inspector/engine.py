@@ -40,9 +40,16 @@ def decoders(keys: KeyLog | None = None) -> Decoders:
     def inside(emit: Emit, switch: Switch) -> StreamDecoder | None:
         if switch.to == "connect":
             return DetectingDecoder(renumbered(emit, switch.first), table)
+        if switch.to == "h2c":
+            return http2(renumbered(emit, switch.first), switch.http2_settings or "")
         if switch.to == "websocket":
             return WebSocketDecoder(emit)
         return None
+
+    def http2(emit: Emit, upgrade: str | None = None) -> StreamDecoder:
+        from inspector.protocols.http2.decoder import Http2Decoder  # not everybody needs it
+
+        return Http2Decoder(emit, upgrade)
 
     def inside_tls(emit: Emit, alpn: str | None) -> StreamDecoder:
         make = table.get(_ALPN.get(alpn or "", ""))
@@ -53,6 +60,7 @@ def decoders(keys: KeyLog | None = None) -> Decoders:
 
         return TlsDecoder(emit, keys, inside_tls)
 
+    table[H2C] = http2
     table[HTTP1] = lambda emit: Http1Decoder(emit, partial(inside, emit))
     table[TLS] = tls
     return table

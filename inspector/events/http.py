@@ -33,6 +33,7 @@ class RequestFields(Struct, gc=False):
     keep_alive: str | None
     proxy_connection: str | None
     upgrade: str | None
+    """HTTP/2: :protocol of an extended CONNECT (RFC 8441)."""
     te: str | None
     transfer_encoding: str | None
     content_length: int | None
@@ -78,7 +79,8 @@ class RequestReceived(Struct, gc=False):
     stream: int | None
     """HTTP/2 stream id."""
     offset: int
-    """Stream offset (client's direction) of the message's first byte."""
+    """Stream offset (client's direction) of the message's first byte; -1 where the client never sent it: an HTTP/2
+    server promised to answer it. So is its MessageEnded's `end_offset`."""
     first_packet: int
     """The packet by which that first byte had arrived."""
     fields: RequestFields

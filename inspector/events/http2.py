@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -70,7 +71,7 @@ class Http2Side:
     can be seen: from the DATA frame that used it up to the peer's WINDOW_UPDATE, where the message was not over."""
     pings: int = 0
     """PING frames without ACK."""
-    frames: dict[str, int] = field(default_factory=dict)
+    frames: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Frames by type, an unknown type hexadecimal."""
 
 
@@ -83,7 +84,7 @@ class Http2Account:
     streams: int = 0
     """Streams that were opened, by either side."""
     peak_streams: int = 0
-    """Most streams in flight at once."""
+    """Most streams of the client in flight at once."""
     stream_limit: int | None = None
     """The server's MAX_CONCURRENT_STREAMS; None where it announced none."""
     refused_streams: int = 0

@@ -14,6 +14,5 @@ class ProxyHeaderReceived:
     version: int
     """1 or 2."""
     source: str | None
-    """"ip:port" ("[ip]:port" for IPv6) of the client; None where the header names none (UNKNOWN, LOCAL, a Unix
-    socket)."""
+    """"ip:port" ("[ip]:port" for IPv6) of the client; None where the header names none (UNKNOWN, LOCAL)."""
     destination: str | None

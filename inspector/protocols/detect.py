@@ -3,8 +3,7 @@
 `detect` looks at bytes that may begin a message and answers with a protocol, NO, or MORE: a segment may hold only "GE".
 `DetectingDecoder` stands in for the decoder until then. It looks at the beginning of every piece, since a capture may
 start in the middle of a message, and holds copies only while the answer is MORE. Once told, the decoder chosen takes
-its place: its `data` becomes this one's, so that detection costs nothing afterwards. A PROXY protocol header at the
-very beginning is told, and detection goes on behind it.
+its place: its `data` becomes this one's, so that detection costs nothing afterwards.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from inspector.bytestream import FOREVER, FROM_CLIENT, FROM_SERVER, Ending, Piece, Rest, StreamChunk
-from inspector.events import ProxyHeaderReceived
 from inspector.protocols.decoder import Emit, StreamDecoder
-from inspector.protocols.proxy_header import ProxyHeader, may_be_proxy_header, proxy_header
+from inspector.protocols.frame_run import Run, run_at, sender_in
 
 #: Bytes of a direction that are held back while they may still become the beginning of a message.
 MAX_HELD = 16 * 1024
@@ -78,8 +76,9 @@ class Undecided(Enum):
 def detect(start: bytes, first: bool) -> Detected | Undecided:
     """What bytes (at least one) are, where a message may begin; `first`: nothing of their direction came before.
 
-    HTTP/1 is told by a whole request line or the numbers of a status line, HTTP/2 by its preface, TLS by a record's
-    header, and an SSL 2.0 hello, which could be anything elsewhere, only at the very beginning.
+    HTTP/1 is told by a whole request line or the numbers of a status line, HTTP/2 by its preface or by
+    frame headers in a row, TLS by a record's header, and an SSL 2.0 hello, which could be anything elsewhere, only at
+    the very beginning.
     """
     if _H2_PREFACE.startswith(start[: len(_H2_PREFACE)]):
         return Detected(H2C, FROM_CLIENT) if len(start) >= len(_H2_PREFACE) else Undecided.MORE
@@ -87,7 +86,17 @@ def detect(start: bytes, first: bool) -> Detected | Undecided:
         return _detect_tls(start)
     if start[0] >= 0x80:
         return Detected(TLS, FROM_CLIENT) if first and _SSL2_HELLO.match(start) else Undecided.NO
+    if not start[0]:
+        return _detect_frames(start)
     return _detect_http1(start.lstrip(b"\r\n"))
+
+
+def _detect_frames(start: bytes) -> Detected | Undecided:
+    """HTTP/2 without its preface, which the server's direction never has: no usual frame has 64 KiB."""
+    run = run_at(start, 0)
+    if run is Run.FRAMES:
+        return Detected(H2C, sender_in(start))
+    return Undecided.NO if run is Run.NO else Undecided.MORE
 
 
 def _detect_tls(start: bytes) -> Detected | Undecided:
@@ -147,8 +156,7 @@ class DetectingDecoder:
     """
 
     __slots__ = (
-        *("_become", "_begins", "_decoders", "_emit", "_held", "_inner", "_ns", "_on_roles", "_packet", "_protocol"),
-        "_skip",
+        *("_become", "_decoders", "_emit", "_held", "_inner", "_ns", "_on_roles", "_packet", "_protocol", "_skip"),
     )
 
     def __init__(
@@ -168,8 +176,6 @@ class DetectingDecoder:
         self._ns: int | None = None
         self._held: list[Piece] = []
         self._skip = [0, 0]
-        self._begins = [0, 0]
-        """By direction, the stream offset at which the first protocol may begin: behind a PROXY header."""
 
     @property
     def protocol(self) -> str:
@@ -189,19 +195,13 @@ class DetectingDecoder:
 
     def data(self, chunk: StreamChunk) -> None:
         offset, end = chunk.offset, chunk.offset + chunk.length
-        begins = self._begins[chunk.direction]
         while self._protocol is None and offset < end:
-            if offset < begins:
-                offset = min(begins, end)
-                continue
             piece = _piece_at(chunk, offset)
             self._look(piece)
             offset += piece.length
             chunk.direction = piece.direction
-            begins = self._begins[chunk.direction]
         if self._inner is None:
-            if end > begins:
-                self._packet, self._ns = chunk.arrival(end - 1)
+            self._packet, self._ns = chunk.arrival(end - 1)
         elif offset < end:
             self._inner.data(chunk if offset == chunk.offset else Rest(chunk, offset))
 
@@ -222,36 +222,14 @@ class DetectingDecoder:
         before = [held for held in self._held if held.direction == piece.direction] if self._held else []
         pieces = [*before, piece]
         start = b"".join([bytes(each.view(each.offset)[:MAX_HELD]) for each in pieces])[:MAX_HELD]
-        first = pieces[0].offset == self._begins[piece.direction]
-        answer = detect(start, first)
+        answer = detect(start, pieces[0].offset == 0)
         if isinstance(answer, Detected):
             self._choose(answer, piece)
-        elif pieces[0].offset == 0 and may_be_proxy_header(start):
-            header = proxy_header(start)
-            if header is not None:
-                self._step_over(header, pieces)
-            else:
-                self._held.append(_copy(piece))
         elif answer is Undecided.MORE and len(start) < MAX_HELD:
             self._held.append(_copy(piece))
         elif before:
             self._release(piece.direction)
             self._look(piece)
-
-    def _step_over(self, header: ProxyHeader, pieces: list[Piece]) -> None:
-        """`pieces`, all there is of a direction, begin with a PROXY header: look on behind it."""
-        last = pieces[-1]
-        self._release(last.direction)
-        self._begins[last.direction] = header.length
-        self._packet = self._ns = None
-        # The last piece made the header known; bytes of it that are behind the header begin a protocol.
-        self._emit(
-            ProxyHeaderReceived(*last.arrival(header.read - 1), header.version, header.source, header.destination)
-        )
-        if last.offset + last.length > header.length:
-            rest = Piece(last.direction, header.length, last.view(header.length), *last.arrival(header.length))
-            self._look(rest)
-            last.direction = rest.direction
 
     def _choose(self, detected: Detected, last: Piece) -> None:
         """The protocol is known: from here on, and from what is held, its decoder takes the bytes."""
@@ -260,8 +238,6 @@ class DetectingDecoder:
         turned = False
         if detected.sender is not None and self._on_roles is not None:
             turned = self._on_roles(FROM_SERVER if reverse else FROM_CLIENT)
-        if reverse and turned:
-            self._begins.reverse()
         held = [*self._held, last]
         self._held.clear()
         make = self._decoders.get(detected.protocol)

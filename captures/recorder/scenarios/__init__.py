@@ -2,18 +2,7 @@
 
 import importlib
 
-_FAMILIES = (
-    "server_closes",
-    "client_closes",
-    "failures",
-    "messages",
-    "paths",
-    "tls",
-    "tls_suites",
-    "http2_servers",
-    "http2_clients",
-    "inside",
-)
+_FAMILIES = ("server_closes", "client_closes", "failures", "messages", "paths", "http2_servers", "tls", "tls_suites")
 
 
 def load() -> None:
