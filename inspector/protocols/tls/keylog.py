@@ -12,6 +12,7 @@ learnt CLIENT_RANDOM, which serves RSA key exchange as well.
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Callable, Iterable
 
 CLIENT_RANDOM = "CLIENT_RANDOM"
@@ -25,7 +26,7 @@ SERVER_TRAFFIC = "SERVER_TRAFFIC_SECRET_0"
 LABELS = (CLIENT_RANDOM, CLIENT_EARLY, CLIENT_HANDSHAKE, SERVER_HANDSHAKE, CLIENT_TRAFFIC, SERVER_TRAFFIC)
 
 #: Labels that are fine but open no record; later generations of traffic secrets follow from the first.
-_OTHER_LABELS = (b"EXPORTER_SECRET", b"EARLY_EXPORTER_SECRET", b"RSA", b"ECH_SECRET", b"ECH_CONFIG")
+_OTHER_LABELS = {b"EXPORTER_SECRET", b"EARLY_EXPORTER_SECRET", b"RSA", b"ECH_SECRET", b"ECH_CONFIG"}
 _LATER_SECRETS = (b"CLIENT_TRAFFIC_SECRET_", b"SERVER_TRAFFIC_SECRET_")
 
 #: Secrets kept under one label, about 250 bytes each; when there are more, the oldest go.
@@ -68,7 +69,7 @@ class KeyLog:
         if len(self._rest) > MAX_LINE:
             self._rest, self._overlong = b"", True
             self.broken += 1
-        self._keep(self._rest)
+        self._keep(self._rest.split())
 
     def end(self) -> None:
         """The log that was added last is over: its last line has no rest."""
@@ -96,36 +97,35 @@ class KeyLog:
         return [label for label, secrets in self._secrets.items() if client_random in secrets]
 
     def _take(self, line: bytes) -> None:
-        line = line.strip()
-        if not line or line.startswith(b"#"):
+        words = line.split()
+        if not words or words[0].startswith(b"#"):
             return
-        if self._keep(line):
+        if self._keep(words):
             self.read += 1
             return
-        label = line.split(b" ", 1)[0]
+        label = words[0]
         if label in _OTHER_LABELS or (label.startswith(_LATER_SECRETS) and label not in _LABELS):
             return
         self.broken += 1
         # Torn by another program's line, which may be whole.
         start = max(line.rfind(known) for known in (b"CLIENT_", b"SERVER_"))
-        if start > 0 and self._keep(line[start:]):
+        if start > 0 and self._keep(line[start:].split()):
             self.read += 1
 
-    def _keep(self, line: bytes) -> bool:
+    def _keep(self, words: list[bytes]) -> bool:
         """Keep the secret of a whole line; False: it is none."""
-        words = line.split()
         if len(words) != 3 or words[0] not in _LABELS or len(words[1]) != _RANDOM_DIGITS:
             return False
         label = _LABELS[words[0]]
         try:
-            client_random = bytes.fromhex(words[1].decode("ascii"))
-            secret = bytes.fromhex(words[2].decode("ascii"))
+            client_random = unhexlify(words[1])
+            secret = unhexlify(words[2])
         except ValueError:
             return False
         if len(secret) not in _SIZES[label] or not any(secret):
             return False
         secrets = self._secrets[label]
-        if client_random not in secrets and len(secrets) >= MAX_SECRETS:
+        if len(secrets) >= MAX_SECRETS and client_random not in secrets:
             del secrets[next(iter(secrets))]
         secrets[client_random] = secret
         return True
