@@ -109,9 +109,21 @@ def _without_options(kind: int, block: bytes) -> bytes:
     return struct.pack("<I", kind) + total + body + total
 
 
-def save(capture: Capture, folder: Path, compress: bool, key_log: str = "", keys: Keys = "file") -> Path:
-    """Write the scrubbed capture into a scenario's folder as client.pcapng or client.pcapng.gz, and its keys."""
+def save(
+    capture: Capture,
+    folder: Path,
+    compress: bool,
+    key_log: str = "",
+    keys: Keys = "file",
+    leave_out: tuple[int, int] | None = None,
+) -> Path:
+    """Write the scrubbed capture into a scenario's folder as client.pcapng or client.pcapng.gz, and its keys.
+
+    `leave_out` is which of the packets with at least so many bytes is missing: (0, 1000) the first of 1,000 bytes.
+    """
     data = scrub(capture.path.read_bytes())
+    if leave_out is not None:
+        data = _without_packet(data, *leave_out)
     if key_log and keys == "file":
         (folder / "keys.log").write_text(key_log, encoding="ascii")
     elif key_log and keys != "none":
@@ -120,6 +132,18 @@ def save(capture: Capture, folder: Path, compress: bool, key_log: str = "", keys
     # No time of day in the gzip header: the same packets give the same file.
     path.write_bytes(gzip.compress(data, 9, mtime=0) if compress else data)
     return path
+
+
+def _without_packet(data: bytes, which: int, least_bytes: int) -> bytes:
+    position = 0
+    while position < len(data):
+        kind, length = struct.unpack_from("<II", data, position)
+        if kind == _ENHANCED_PACKET and struct.unpack_from("<I", data, position + 24)[0] >= least_bytes:
+            if which == 0:
+                return data[:position] + data[position + length :]
+            which -= 1
+        position += length
+    raise RuntimeError("there is no such packet to leave out")
 
 
 def _with_secrets(data: bytes, key_log: bytes, before: bool) -> bytes:

@@ -48,7 +48,7 @@ def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
     assert stage.captured is not None, f"{scenario.name} captured nothing"
     folder.mkdir()
     key_log = stage.key_log.read_text(encoding="ascii") if stage.key_log.exists() else ""
-    path = capture.save(stage.captured, folder, scenario.compress, key_log, scenario.keys)
+    path = capture.save(stage.captured, folder, scenario.compress, key_log, scenario.keys, scenario.leave_out)
     setup = {
         "network": (scenario.topology.__doc__ or "").strip(),
         "capture": stage.capture_options,

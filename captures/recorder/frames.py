@@ -79,6 +79,9 @@ def connection(frames: Sequence[Frame], whole: Sequence[str] = SIDES) -> Json:
     says["streams"] = len({frame.stream for frame in frames if frame.kind in ("HEADERS", "PUSH_PROMISE")})
     limits = [frame.values.get("MAX_CONCURRENT_STREAMS") for frame in frames if frame.by == "server"]
     says["stream_limit"] = next((limit for limit in reversed(limits) if limit is not None), None)
+    last_ones = [frame.last_stream_id or 0 for frame in frames if frame.by == "server" and frame.kind == "GOAWAY"]
+    asked = {frame.stream for frame in frames if frame.by == "client" and frame.kind == "HEADERS"}
+    says["streams_above_goaway"] = sum(stream > min(last_ones) for stream in asked) if last_ones else 0
     says["headers_reliable"] = True
     says["refused_streams"] = sum(frame.error == "REFUSED_STREAM" for frame in frames if frame.kind == "RST_STREAM")
     says["pings"] = [
@@ -89,13 +92,13 @@ def connection(frames: Sequence[Frame], whole: Sequence[str] = SIDES) -> Json:
 
 
 def _side(frames: Sequence[Frame], whole: bool) -> Json:
-    says: Json = {
-        "goaways": [
-            {"last_stream_id": frame.last_stream_id, "error": frame.error, "debug": frame.debug}
-            for frame in frames
-            if frame.kind == "GOAWAY"
-        ],
-    }
+    goaways = [frame for frame in frames if frame.kind == "GOAWAY"]
+    says: Json = {}
+    # nginx tells what it sends, and of what it reads only that it came.
+    if all(frame.error is not None for frame in goaways):
+        says["goaways"] = [
+            {"last_stream_id": frame.last_stream_id, "error": frame.error, "debug": frame.debug} for frame in goaways
+        ]
     if whole:
         says["settings"] = [
             {"ack": frame.ack, "values": {"exactly": frame.values}, "order": list(frame.values)}
@@ -122,19 +125,13 @@ def exchanges(frames: Sequence[Frame], sections: Sequence[Section]) -> list[Json
         response = next((section for section in of_stream if section.kind == "response"), None)
         ended = {frame.by for frame in frames if frame.stream == stream and frame.end_stream}
         resets = [frame for frame in frames if frame.stream == stream and frame.kind == "RST_STREAM"]
+        # A refused request may be told without its fields.
+        asked_for = {"request": _request(request, frames)} if request.fields else {}
         said.append(
             {
                 "stream": stream,
                 "inside": False,
-                "request": {
-                    "method": request.value(":method"),
-                    "target": request.value(":path"),
-                    "authority": request.value(":authority"),
-                    "user_agent": request.value("user-agent"),
-                    "content_length": _number(request.value("content-length")),
-                    "body_bytes": _body_bytes(frames, stream, "client"),
-                    "persistent": None,
-                },
+                **asked_for,
                 "interim": [{"status": int(one.value(":status") or 0)} for one in of_stream if one.kind == "interim"],
                 "response": None if response is None else _response(response, frames),
                 "complete": ended == set(SIDES),
@@ -142,6 +139,18 @@ def exchanges(frames: Sequence[Frame], sections: Sequence[Section]) -> list[Json
             }
         )
     return said
+
+
+def _request(request: Section, frames: Sequence[Frame]) -> Json:
+    return {
+        "method": request.value(":method"),
+        "target": request.value(":path"),
+        "authority": request.value(":authority"),
+        "user_agent": request.value("user-agent"),
+        "content_length": _number(request.value("content-length")),
+        "body_bytes": _body_bytes(frames, request.stream, request.by),
+        "persistent": None,
+    }
 
 
 def _response(response: Section, frames: Sequence[Frame]) -> Json:

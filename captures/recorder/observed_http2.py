@@ -65,7 +65,7 @@ def install() -> None:
     kind: Any = connection.H2Connection
     make, send, take = kind.__init__, kind._prepare_for_sending, kind._receive_frame
     send_headers, receive_data = kind.send_headers, kind.receive_data
-    initiate = kind.initiate_connection
+    initiate, hand_out = kind.initiate_connection, kind.data_to_send
     section_kinds: dict[Any, str] = {
         events.RequestReceived: "request",
         events.ResponseReceived: "response",
@@ -75,7 +75,7 @@ def install() -> None:
     }
 
     def observed_init(self: Any, *arguments: Any, **named: Any) -> None:
-        self.noted_frames, self.noted_sections = [], []
+        self.noted_frames, self.noted_sections, self.noted_unsent = [], [], []
         make(self, *arguments, **named)
         self.noted_side = "client" if self.config.client_side else "server"
         self.noted_peer = "server" if self.config.client_side else "client"
@@ -85,12 +85,21 @@ def install() -> None:
     def initiate_connection(self: Any) -> None:
         # The one frame that does not go the way of the others.
         values = {SETTINGS.get(code, f"{code:#x}"): value for code, value in self.local_settings.items()}
-        self.noted_frames.append(Frame(self.noted_side, "SETTINGS", 0, time.time_ns(), values=values))
+        self.noted_unsent = [Frame(self.noted_side, "SETTINGS", 0, values=values)]
         initiate(self)
 
     def _prepare_for_sending(self: Any, frames: list[Any]) -> None:
-        self.noted_frames += [_frame(frame, self.noted_side) for frame in frames]
+        self.noted_unsent += [_frame(frame, self.noted_side) for frame in frames]
         send(self, frames)
+
+    def data_to_send(self: Any, amount: int | None = None) -> bytes:
+        # What is never asked for never goes out, such as the GOAWAY that httpx makes when it closes.
+        for frame in self.noted_unsent:
+            frame.time_ns = time.time_ns()
+        self.noted_frames += self.noted_unsent
+        self.noted_unsent = []
+        data: bytes = hand_out(self, amount)
+        return data
 
     def _receive_frame(self: Any, frame: Any) -> Any:
         self.noted_frames.append(_frame(frame, self.noted_peer))
@@ -114,6 +123,7 @@ def install() -> None:
 
     kind.__init__ = observed_init
     kind.initiate_connection = initiate_connection
+    kind.data_to_send = data_to_send
     kind._prepare_for_sending = _prepare_for_sending
     kind._receive_frame = _receive_frame
     kind.send_headers = observed_send_headers

@@ -10,7 +10,6 @@ import functools
 import json
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +47,8 @@ class LoggedRequest:
     """Which request of its connection it was, where the server counts them."""
     tls: dict[str, Any] | None = None
     """The report's `tls`, as far as the server logs it."""
+    proxied: tuple[str, str] | None = None
+    """Source and destination that a PROXY protocol header told."""
 
 
 class Server:
@@ -191,7 +192,7 @@ def _nginx_tls(line: dict[str, str | int]) -> dict[str, Any] | None:
 def _nginx_request(line: dict[str, str | int]) -> LoggedRequest:
     seconds, _, fraction = str(line["time"]).partition(".")
     # The bytes of requests and responses are the connection's where there is nothing around them.
-    counted = not line["tls"] and not line["http2"]
+    counted = not line["tls"] and not line["http2"] and line["proxied"] == ":"
     return LoggedRequest(
         client=_end(line, "client"),
         server=_end(line, "server"),
@@ -205,6 +206,7 @@ def _nginx_request(line: dict[str, str | int]) -> LoggedRequest:
         connection_number=int(line["connection"]),
         ordinal=int(line["ordinal"]),
         tls=_nginx_tls(line),
+        proxied=None if line["proxied"] == ":" else (str(line["proxied"]), str(line["proxied_to"])),
     )
 
 
@@ -260,8 +262,7 @@ def _timed_in_us(line: dict[str, str | int]) -> LoggedRequest:
             "sni": line["sni"],
         }
     # The bytes of requests and responses are the connection's where there is no TLS around them.
-    names = ("request_bytes", "response_bytes") if tls is None else ()
-    bytes_of = {name: int(line[name]) for name in names if name in line}
+    counted = tls is None
     return LoggedRequest(
         client=_end(line, "client"),
         server=_end(line, "server"),
@@ -270,8 +271,9 @@ def _timed_in_us(line: dict[str, str | int]) -> LoggedRequest:
         target=str(line["target"]),
         status=int(line["status"]),
         request_connection=None if connection == "-" else connection,
+        request_bytes=int(line["request_bytes"]) if counted and "request_bytes" in line else None,
+        response_bytes=int(line["response_bytes"]) if counted and "response_bytes" in line else None,
         tls=tls,
-        **bytes_of,
     )
 
 
@@ -304,9 +306,11 @@ class Node(Server):
 
 
 class PythonServer(Server):
-    """A server program in Python, of the standard library alone."""
+    """A server program in Python."""
 
-    def __init__(self, host: Host, folder: Path, command: Sequence[str], published: str) -> None:
+    def __init__(
+        self, host: Host, folder: Path, python: str, command: Sequence[str], published: str, port: int
+    ) -> None:
         folder.mkdir()
         (folder / "a").write_bytes(BODY)
-        super().__init__("server.py", [sys.executable, *command], host, 8001, folder, published)
+        super().__init__("server.py", [python, *command], host, port, folder, published)

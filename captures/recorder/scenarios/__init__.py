@@ -2,7 +2,18 @@
 
 import importlib
 
-_FAMILIES = ("server_closes", "client_closes", "failures", "messages", "paths", "http2_servers", "tls", "tls_suites")
+_FAMILIES = (
+    "server_closes",
+    "client_closes",
+    "failures",
+    "messages",
+    "paths",
+    "tls",
+    "tls_suites",
+    "http2_servers",
+    "http2_clients",
+    "inside",
+)
 
 
 def load() -> None:

@@ -13,7 +13,7 @@ from .. import facts, facts_tls, frames
 from ..network import SERVER
 from ..observed import Account
 from ..servers import Apache, Nginx
-from ..servers_http2 import Caddy, Envoy, Haproxy, Hypercorn, Nghttpd, program
+from ..servers_http2 import Caddy, Envoy, Hypercorn, Nghttpd, program
 from ..stage import Program, Stage, scenario
 
 ENDPOINT = f"{SERVER}:8443"
@@ -272,8 +272,7 @@ def haproxy_h2_idle(stage: Stage) -> None:
     stage.nginx()
     frontend = [f"bind {ENDPOINT} ssl crt both.pem alpn h2,http/1.1", "timeout http-keep-alive 2s"]
     backend = [f"server nginx {SERVER}:8001"]
-    haproxy = Haproxy(stage.server, stage.scratch / "haproxy", frontend, backend, logs=True)
-    stage.keep(haproxy)
+    haproxy = stage.haproxy(frontend, backend)
     with stage.capture():
         client = stage.python_client(TWO_AND_WAIT, "h2")
     stage.learn_sockets(client.accounts)
