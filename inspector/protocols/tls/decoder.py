@@ -138,7 +138,7 @@ class TlsDecoder:
         side.ended = True
         self._settle_alerts(side, ending)
         if self._plaintext is not None:
-            if side.missing:
+            if side.missing and side.opened:
                 self._tell_gap(side, self._guessed_records(side), side.missing_from + side.missing, packet, time_ns)
             self._plaintext.end(direction, ending, packet, time_ns)
         if self._sealed is not None and not self._read_application:
@@ -222,11 +222,15 @@ class TlsDecoder:
             else:
                 self._seal(side)
                 self._unopened(side, content_type, start, len(fragment), packet, time_ns)
-        elif not side.messages.unfinished and not handshake.may_be_message(fragment):
+        elif self._may_be_sealed(side) and not handshake.may_be_message(fragment):
             self._seal(side)
             self._unopened(side, content_type, start, len(fragment), packet, time_ns)
         else:
             self._messages(side, fragment, packet, time_ns)
+
+    def _may_be_sealed(self, side: Side) -> bool:
+        """Whether the direction's ChangeCipherSpec may have been missed."""
+        return (side.cut or self._negotiation.client is None) and not side.messages.unfinished
 
     def _ssl2_hello(self, side: Side, body: bytes, packet: int, time_ns: int) -> None:
         hello = handshake.parse_ssl2_hello(body)
@@ -255,12 +259,8 @@ class TlsDecoder:
 
     def _opened(self, side: Side, opened: Opened, start: int, stop: int, packet: int, time_ns: int) -> None:
         """A record that a key opened."""
-        if side.missing:
-            records = side.keys.skipped
-            if records and side.keys.stage == TRAFFIC and opened.content_type == APPLICATION_DATA:
-                self._tell_gap(side, records, start, packet, time_ns)
-            elif not records or opened.content_type == APPLICATION_DATA:
-                side.missing = 0
+        if side.missing and side.keys.stage == TRAFFIC:
+            self._settle_missing(side, start, packet, time_ns)
         kind, plaintext = opened
         if kind == APPLICATION_DATA:
             self._application(side, plaintext, start, stop, packet, time_ns)
@@ -274,6 +274,16 @@ class TlsDecoder:
         elif kind == CHANGE_CIPHER_SPEC and self._negotiation.tls_1_3 is False:
             self._seal(side)
 
+    def _settle_missing(self, side: Side, start: int, packet: int, time_ns: int) -> None:
+        """A record at `start` was opened: how many before it, under the same keys, were not is known now."""
+        records = side.keys.skipped
+        if not self._negotiation.tls_1_3 and not side.finished:
+            records -= 1  # up to TLS 1.2 the first record under these keys is Finished
+            side.finished = True
+        if records > 0:
+            self._tell_gap(side, records, start, packet, time_ns)
+        side.missing = 0
+
     def _application(self, side: Side, data: bytes, start: int, stop: int, packet: int, time_ns: int) -> None:
         stage = side.keys.stage
         if side.direction == FROM_CLIENT:
@@ -285,6 +295,7 @@ class TlsDecoder:
         self._read_application = self.account.decrypted = True
         if self._sealed is not None:
             self._sealed.other((packet, time_ns))
+        side.opened = True
         if data:
             self._content().data(side.direction, data, start, stop, packet, time_ns)
 
@@ -327,7 +338,6 @@ class TlsDecoder:
     def _unopened(self, side: Side, content_type: int, start: int, length: int, packet: int, time_ns: int) -> None:
         """A protected record that stays closed: its length and time are what is known of it."""
         side.keys.passed(HEADER + length)
-        self._miss(side, start, HEADER + length)
         plaintext = self._plaintext_length(length)
         if self._negotiation.tls_1_3:
             if self._is_handshake(side, length, plaintext, packet, time_ns):
@@ -338,11 +348,13 @@ class TlsDecoder:
         elif content_type == HANDSHAKE_RECORD:
             if side.direction == FROM_CLIENT:
                 self._establish(packet, time_ns)
+            self._miss(side, start, HEADER + length)
             return
         else:
             is_alert = None if self._negotiation.server is None and content_type != ALERT else content_type == ALERT
             if self.account.established_ns is None and side.direction == FROM_CLIENT and not is_alert:
                 self._establish(packet, time_ns)
+        self._miss(side, start, HEADER + length)
         if content_type == ALERT:
             self.account.close_notify[side.direction] = None
             side.unread_alert = Alert(packet, time_ns, side.direction, None, None, False)
@@ -427,8 +439,8 @@ class TlsDecoder:
                 overhead = length - plaintext
                 break
         length = missing - records * (HEADER + overhead)
-        if length > 0 and self._plaintext is not None:
-            self._plaintext.gap(side.direction, length, side.missing_from, stop, packet, time_ns)
+        if length > 0:
+            self._content().gap(side.direction, length, side.missing_from, stop, packet, time_ns)
 
     # Handshake messages
 

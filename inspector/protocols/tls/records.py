@@ -313,6 +313,7 @@ class RecordReader:
         self.searching = True
         self._lost_from = lost_from
         self._trusted = trusted
+        self._start = max(lost_from, trusted)
         self._held.clear()
         self._arrivals.clear()
 

@@ -26,6 +26,8 @@ class Side:
         """Up to TLS 1.2: records are protected whatever their type. In TLS 1.3 the content type says it."""
         self.finished = False
         """Its Finished was read."""
+        self.opened = False
+        """Application data of it was read."""
         self.cut = False
         """Bytes are missing, or made no sense, since the last record that was read."""
         self.missing = 0
