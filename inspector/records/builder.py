@@ -60,7 +60,7 @@ def connection_record(
     book.settle(Close(server_closed(tcp), client.acked(), client.high))
     layers = book.layers
     tls = layers.tls if layers is not None else None
-    known = _names(book, tls) if names and (book.names or tls is not None) and not book.to_proxy else []
+    known = _names(book, tls) if names and (book.names or tls is not None) else []
     protocol = _spoken(protocol, book)
     encrypted = protocol == "tls"
     # By position, in the record's order: msgspec takes fifty times as long over keywords.
@@ -117,10 +117,12 @@ def opening(tcp: TcpConnection) -> Opening:
 
 
 def _names(book: ExchangeBook, tls: TlsAccount | None) -> list[tuple[str, str]]:
-    """Server names in order of appearance, and where each was read: what the TLS handshake says comes first."""
+    """Server names in order of appearance, and where each was read: what the TLS handshake says comes first.
+
+    Requests to a proxy name other servers. Behind a CONNECT the handshake says whose connection it is."""
     sni = host_of(tls.sni) if tls is not None and tls.sni else ""
     if not sni:
-        return list(book.names.items())
+        return [] if book.to_proxy else list(book.names.items())
     return [(sni, "sni"), *((name, source) for name, source in book.names.items() if name != sni)]
 
 

@@ -317,6 +317,7 @@ def test_in_a_tunnel_is_told_what_is_inside(monkeypatch: pytest.MonkeyPatch) -> 
     )
     assert connection.tls is not None
     assert connection.tls.sni == "a.example"
+    assert (connection.name, connection.names, connection.name_from) == ("a.example", [], "sni")
     assert connection.tunnel == Tunnel("a.example:443")
     assert connection.upgrade == Upgrade("websocket", 5)
     assert connection.protocol == "websocket"
