@@ -190,6 +190,8 @@ class Http1Decoder:
             side.held = None
             if direction == FROM_SERVER:
                 self._exchanges.lost_response()
+            else:
+                self._exchanges.lost_request()  # sight was lost before: one more may have begun in the hole
         elif state is _OPAQUE and self._inner is not None:
             self._inner.gap(direction, offset, length, packet, time_ns)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending
@@ -105,6 +105,7 @@ RESPONSE = b"HTTP/1.1 2%02d OK\r\nServer: s\r\nTransfer-Encoding: chunked\r\n\r\
     st.integers(1, 6),
     st.lists(st.tuples(st.integers(0, 11), st.integers(0, 90), st.integers(1, 90)), min_size=1, max_size=4),
 )
+@example(2, [(0, 16, 1), (1, 0, 1), (2, 0, 1)])
 def test_after_any_holes_the_next_exchange_is_found_and_paired(count: int, holes: list[tuple[int, int, int]]) -> None:
     """One request after the other, with holes anywhere in the first `count` exchanges."""
     sends = [message for at in range(count) for message in (REQUEST % at, RESPONSE % at)]
