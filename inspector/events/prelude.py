@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(slots=True)
-class ProxyHeaderReceived:
+class ProxyHeaderReceived(Struct, gc=False):
     """A PROXY protocol header, by which a proxy tells whose connection it hands on."""
 
     packet: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from msgspec import Struct, field
 
 
 class Alert(NamedTuple):
@@ -21,14 +22,13 @@ class Alert(NamedTuple):
     """Told from the length of a record that could not be decrypted."""
 
 
-@dataclass(slots=True)
-class TlsAccount:
+class TlsAccount(Struct, gc=False):
     """What is known of TLS on a connection; the decoder goes on filling it in."""
 
     version: str | None = None
     """"TLS 1.3" ... "SSL 3.0", as the server chose; None before its hello."""
     sni: str | None = None
-    alpn_offered: list[str] = field(default_factory=list)
+    alpn_offered: list[str] = []
     """Protocol names as latin-1, in the client's order."""
     alpn: str | None = None
     """What the server chose; in TLS 1.3 only known once decrypted."""
@@ -44,7 +44,7 @@ class TlsAccount:
     """Whether the server answered with a HelloRetryRequest."""
     client_certificate: bool | None = None
     """Whether the server asked for a client's certificate; None where that could not be read."""
-    certificate_names: list[str] = field(default_factory=list)
+    certificate_names: list[str] = []
     """Subject alternative names (else the common name) of the server's certificate, where it was in the clear or
     decrypted."""
     tickets: int = 0
@@ -59,14 +59,13 @@ class TlsAccount:
     """In words, which key line is missing or what failed; None where all was decrypted."""
     close_notify: list[bool | None] = field(default_factory=lambda: [False, False])
     """By direction: whether it sent close_notify; None where only encrypted alerts say that it may have."""
-    alerts: list[Alert] = field(default_factory=list)
+    alerts: list[Alert] = []
     """The first ones (MAX_ALERTS); close_notify among them."""
     estimated_exchanges: int | None = None
     """Bursts of application records of the client that the server answered, where nothing was decrypted."""
 
 
-@dataclass(slots=True)
-class TlsStarted:
+class TlsStarted(Struct, gc=False):
     """TLS was recognised."""
 
     packet: int
@@ -74,8 +73,7 @@ class TlsStarted:
     account: TlsAccount
 
 
-@dataclass(slots=True)
-class ClientHelloReceived:
+class ClientHelloReceived(Struct, gc=False):
     """A whole ClientHello, the first one or the one after a HelloRetryRequest."""
 
     packet: int
@@ -84,8 +82,7 @@ class ClientHelloReceived:
     alpn_offered: list[str]
 
 
-@dataclass(slots=True)
-class TlsEstablished:
+class TlsEstablished(Struct, gc=False):
     """The handshake is over: the client's Finished, or else its first application record."""
 
     packet: int
@@ -95,8 +92,7 @@ class TlsEstablished:
     account: TlsAccount
 
 
-@dataclass(slots=True)
-class AlertReceived:
+class AlertReceived(Struct, gc=False):
     """An alert of either side, close_notify among them."""
 
     packet: int
@@ -104,8 +100,7 @@ class AlertReceived:
     alert: Alert
 
 
-@dataclass(slots=True)
-class GoawayInferred:
+class GoawayInferred(Struct, gc=False):
     """A small record of a connection that is being closed, taken for HTTP/2's GOAWAY by its length and place."""
 
     packet: int

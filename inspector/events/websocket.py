@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 
 class WebSocketClose(NamedTuple):
@@ -16,8 +17,7 @@ class WebSocketClose(NamedTuple):
     """As sent, latin-1."""
 
 
-@dataclass(slots=True)
-class WebSocketAccount:
+class WebSocketAccount(Struct, gc=False):
     """What is known of a WebSocket; the decoder goes on filling it in."""
 
     messages: list[int] = field(default_factory=lambda: [0, 0])
@@ -27,8 +27,7 @@ class WebSocketAccount:
     close: WebSocketClose | None = None
 
 
-@dataclass(slots=True)
-class WebSocketStarted:
+class WebSocketStarted(Struct, gc=False):
     """The first frame after the upgrade."""
 
     packet: int
@@ -36,8 +35,7 @@ class WebSocketStarted:
     account: WebSocketAccount
 
 
-@dataclass(slots=True)
-class WebSocketClosed:
+class WebSocketClosed(Struct, gc=False):
     """A Close frame of either side."""
 
     packet: int

@@ -6,8 +6,9 @@ and server may yet turn out to be the other way round, what TCP says of a connec
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from inspector.events import Event, TlsEstablished
 from inspector.records.described import described

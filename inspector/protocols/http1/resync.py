@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from functools import cache
 from operator import itemgetter
 
+from inspector.bytestream import FROM_SERVER
 from inspector.protocols.http1.head import REQUEST_LINE, STATUS_LINE, TOKEN, TOKEN_CHARACTER
 
 #: Longest start line that is found again, and so the most that a search holds back.
@@ -30,14 +32,6 @@ _START_LINE = (re.compile(REQUEST_LINE.encode()), re.compile(STATUS_LINE.encode(
 _UNFINISHED_LINE = (
     re.compile(rf"{TOKEN}(?:[ \t][^\n]*)?".encode()),
     re.compile(rb"H(?:T(?:T(?:P(?:/(?:1(?:\.(?:[0-9](?:[ \t]++(?:[0-9]{1,2}|[0-9]{3}(?![0-9])[^\n]*)?)?)?)?)?)?)?)?)?"),
-)
-# The group that matched is where the message starts. A body without a line end may stand right before a known method.
-_FOUND_LINE = (
-    re.compile(
-        rf"(?:(?<=\n)(?:{TOKEN_CHARACTER}*?({_METHODS})|({TOKEN}))|({_METHODS}))".encode()
-        + rb" [!-~\x80-\xff]{1,8000} HTTP/1\.[0-9]\r?\n"
-    ),
-    re.compile(rb"(HTTP/1\.[0-9] [0-9]{3})[ \r\n]"),
 )
 
 
@@ -106,12 +100,27 @@ class Held:
 
         Without one, bytes in which none can begin any more are dropped.
         """
-        found = _FOUND_LINE[direction].search(self.data, max(after - self.start, 0))
+        found = _found_line(direction).search(self.data, max(after - self.start, 0))
         if found is not None:
             return self.start + found.start(found.lastindex or 0)
         keep = max(self.data.rfind(b"\n"), len(self.data) - MAX_FOUND_LINE, 0)
         self.drop_before(self.start + keep)
         return None
+
+
+@cache
+def _found_line(direction: int) -> re.Pattern[bytes]:
+    """What a search takes for a start line; the group that matched is where the message starts.
+
+    A body without a line end may stand right before a known method. Made when something was lost: most captures never
+    ask, and it takes as long to compile as to read a thousand packets.
+    """
+    if direction == FROM_SERVER:
+        return re.compile(rb"(HTTP/1\.[0-9] [0-9]{3})[ \r\n]")
+    return re.compile(
+        rf"(?:(?<=\n)(?:{TOKEN_CHARACTER}*?({_METHODS})|({TOKEN}))|({_METHODS}))".encode()
+        + rb" [!-~\x80-\xff]{1,8000} HTTP/1\.[0-9]\r?\n"
+    )
 
 
 def head_end(data: bytes | bytearray, start: int = 0) -> int:
