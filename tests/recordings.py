@@ -19,11 +19,14 @@ NOT_DECODED_YET: frozenset[str] = frozenset(
         "caddy-h2-shutdown",
         "connect-tls",
         "curl-h2",
+        "envoy-h2-dead-client",
         "envoy-h2-drain",
         "envoy-h2-pings",
         "envoy-h2-requests",
         "grpc",
+        "grpc-too-many-pings",
         "h2-cancel",
+        "h2-lossy",
         "h2-mid-stream",
         "h2-missing-packet",
         "h2-push",
@@ -40,7 +43,6 @@ NOT_DECODED_YET: frozenset[str] = frozenset(
         "nginx-h2-idle",
         "nginx-h2-shutdown",
         "node-h2",
-        "proxy-protocol-1",
         "proxy-protocol-2",
     }
 )

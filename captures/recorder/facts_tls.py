@@ -55,6 +55,11 @@ def of_tls(tls: Tls, keys: bool) -> Json:
         "handshake_ns": {"about": finished[0] - hellos[0], "within": 20_000_000},
         "decrypted": keys,
     }
+    if readable:
+        shown = any(message.name == "CERTIFICATE" for message in read)
+        says["certificate_names"] = tls.certificate_names if shown else []
+        # What comes behind the last read, the library does not see.
+        says["tickets"] = {"least": sum(message.name == "NEWSESSION_TICKET" for message in read)}
     if tls.version == "TLSv1.3":
         says["resumption"] = "psk" if tls.reused else None
     if keys:

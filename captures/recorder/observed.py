@@ -67,6 +67,8 @@ class Tls:
     alpn_offered: list[str] = field(default_factory=list)
     sni: str | None = None
     reused: bool | None = None
+    certificate_names: list[str] = field(default_factory=list)
+    """DNS names of the server's certificate; in a resumed session, of the one that it had then."""
     messages: list[Message] = field(default_factory=list)
     written: bytes = b""
     """Plaintext."""
@@ -159,6 +161,10 @@ class ObservedSocket(socket.socket):
         if account is not None and all(close.by_peer != by_peer for close in account.closes):
             account.closes.append(Close(by_peer, how, time.time_ns()))
 
+    def note_fin(self) -> None:
+        """Write down that the end of what the peer sends was read."""
+        self._note_close(by_peer=True, how="fin")
+
     def note_peer(self) -> int:
         """Write down the peer's close if the kernel has it; return the kernel's state of the connection."""
         state = self._tcp_info()[0]
@@ -192,7 +198,7 @@ class ObservedSocket(socket.socket):
         if self.account is None:
             return
         if not data:
-            self._note_close(by_peer=True, how="fin")
+            self.note_fin()
         else:
             self.account.received += len(data)
             self.account.read += bytes(data[: max(0, READ_KEPT - len(self.account.read))])

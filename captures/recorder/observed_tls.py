@@ -47,6 +47,8 @@ def _note_handshake(connection: Any) -> None:
     tls.alpn = connection.selected_alpn_protocol()
     tls.sni = connection.server_hostname
     tls.reused = connection.session_reused
+    certificate = connection.getpeercert() or {}
+    tls.certificate_names = [name for kind, name in certificate.get("subjectAltName", ()) if kind == "DNS"]
     tls.alpn_offered = _OFFERED.get(connection.context, [])
 
 
@@ -95,14 +97,21 @@ def _observe(kind: Any) -> None:
             got = read(connection, size, buffer) if buffer is not None else read(connection, size)
         except OSError as error:
             if isinstance(connection, ObservedSocket):
+                if isinstance(error, ssl.SSLEOFError):
+                    connection.note_fin()
                 connection.note_error(error)
             raise
         data = bytes(memoryview(buffer)[:got]) if buffer is not None else got
         if data:
             _note_read(connection, data)
         elif isinstance(connection, ObservedSocket):
-            # The end of TLS; whether TCP has ended, too, the kernel knows.
-            connection.note_peer()
+            if any(
+                message.by_peer and message.name == "alert close_notify" for message in _tls_of(connection).messages
+            ):
+                # The end of TLS; whether TCP has ended, too, the kernel knows.
+                connection.note_peer()
+            else:
+                connection.note_fin()
         return got
 
     def observed_write(connection: Any, data: Any) -> int:

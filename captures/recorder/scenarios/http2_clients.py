@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from .. import facts, facts_tls, frames
-from ..network import SERVER
+from ..network import SERVER, Network, over_wire
 from ..observed import Account
 from ..peerlogs import Told, from_nghttp
 from ..servers_http2 import Nghttpd, NodeHttp2
@@ -437,3 +437,28 @@ def h2_missing_packet(stage: Stage) -> None:
     exchanges[2] |= whole
     traffic = {"missing_bytes": {"least": 1}}
     stage.say("program", of, protocol="h2", exchanges=exchanges, server_traffic=traffic, closed={"by": "client"})
+
+
+def _bad_wire(network: Network) -> None:
+    """client eth0 — client0 wire server0 — eth0 server; the wire loses and reorders (recorder/wire.py)."""
+    over_wire(network, {"delay_ms": 5, "drop": [2, 9, 10, 25], "hold_ms": {"15": 30}})
+
+
+@scenario(
+    "h2-lossy",
+    ran="curl with two URLs of 25 KB, HTTP/2 over TLS 1.3, over a wire that loses four data segments and delays one",
+    seen="holes that are filled later, inside records: everything is decrypted all the same",
+    topology=_bad_wire,
+    compress=True,
+)
+def h2_lossy(stage: Stage) -> None:
+    """Nothing of this is seen by the programs."""
+    nginx = nginx_h2(stage, "ssl_protocols TLSv1.3;")
+    (nginx.folder / "files" / "big").write_bytes(bytes(25_000))
+    url = "https://shop.test:8443/big"
+    with stage.capture():
+        clients = stage.curl("--cacert", "shop.test.pem", url, url)
+    stage.learn_nginx(nginx)
+    stage.learn_curl_tls(clients, ENDPOINT)
+    of = facts.connection(clients[0], ENDPOINT)
+    stage.say("rules of the wire", of, server_traffic={"out_of_order": {"least": 1}, "missing_bytes": 0})

@@ -65,6 +65,17 @@ client.wait(5)
 client.close()
 """
 
+DEAD = """
+import time
+from captures.recorder.http2_client import Client
+
+client = Client()
+client.get("/a")
+client.wait(0.2)
+time.sleep(3)
+client.close()
+"""
+
 HTTPX = """
 import ssl, httpx
 
@@ -231,6 +242,25 @@ def envoy_h2_drain(stage: Stage) -> None:
         ended = stage.finish_python(client, packages=("h2",))
     _learn_envoy(stage, envoy, ended)
     say_server_closed(stage, ended.accounts)
+
+
+@scenario(
+    "envoy-h2-dead-client",
+    ran="a client of HTTP/2 that does not read for three seconds; Envoy with a PING a second, `timeout` 0.5 s",
+    seen="a PING that nobody answers; Envoy closes half a second later",
+)
+def envoy_h2_dead_client(stage: Stage) -> None:
+    """What keep-alive PINGs are for."""
+    keepalive = {"interval": "1s", "timeout": "0.5s", "interval_jitter": {"value": 0}}
+    envoy = _envoy(stage, {"http2_protocol_options": {"connection_keepalive": keepalive}})
+    with stage.capture():
+        client = stage.python_client(DEAD, "h2")
+    envoy.stop()
+    stage.learn_log("Envoy access log", envoy.requests())
+    (account,) = client.accounts
+    of = facts.connection(account.local, account.remote)
+    http2 = {"pings": [{"from": "server", "ack_ns": None}], "server": {"pings": 1}}
+    stage.say("program and Envoy connection_keepalive", of, http2=http2, closed={"by": "server"})
 
 
 @scenario(

@@ -179,6 +179,40 @@ def grpc(stage: Stage) -> None:
     stage.say("client", of, grpc={"statuses": {"exactly": {"0": 3, "5": 1}}}, **says)
 
 
+GRPC_WAITING_SERVER = GRPC_SERVER.replace("yield b", "time.sleep(30)\n        yield b").replace(
+    "import concurrent.futures, grpc", "import concurrent.futures, grpc, time"
+)
+
+GRPC_PINGING_CLIENT = """
+import grpc
+
+options = [("grpc.keepalive_time_ms", 500), ("grpc.http2.max_pings_without_data", 0)]
+with grpc.insecure_channel("10.0.0.1:8001", options) as channel:
+    try:
+        list(channel.unary_stream("/shop.Shop/Count")(b"", timeout=20))
+    except grpc.RpcError as error:
+        print(error.code().name, error.details())
+"""
+
+
+@scenario(
+    "grpc-too-many-pings",
+    ran="grpcio with a keep-alive PING each half second on a call that waits; the server allows one in five minutes",
+    seen="PINGs, then GOAWAY ENHANCE_YOUR_CALM with the debug data `too_many_pings`",
+)
+def grpc_too_many_pings(stage: Stage) -> None:
+    """A keep-alive that kills."""
+    stage.python_server(["-c", GRPC_WAITING_SERVER], GRPC_WAITING_SERVER.lstrip(), "grpcio")
+    client = stage.only_port(40001)
+    with stage.capture():
+        program = stage.python_client(GRPC_PINGING_CLIENT, "grpcio")
+    assert "Too many pings" in program.output or "too_many_pings" in program.output, program.output
+    of = facts.connection(client, CLEAR_ENDPOINT)
+    goaways = [{"error": "ENHANCE_YOUR_CALM", "debug": "too_many_pings"}]
+    http2 = {"server": {"goaways": goaways}, "client": {"pings": {"least": 3}}}
+    stage.say("client", of, protocol="h2c", requests=1, http2=http2)
+
+
 @scenario(
     "proxy-protocol-1",
     ran="curl with two URLs through HAProxy (`mode tcp`, `send-proxy`) to nginx; captured behind the proxy",

@@ -80,6 +80,58 @@ with socket.create_connection(("shop.test", 8443)) as plain:
 """
 
 
+WITHOUT_REUSE = """
+import requests
+
+for _ in range(4):
+    requests.get("https://shop.test:8443/a", verify="shop.test.pem")
+"""
+
+TRUNCATED = """
+import socket, ssl
+
+context = ssl.create_default_context(cafile="shop.test.pem")
+with socket.create_connection(("shop.test", 8443)) as plain:
+    connection = context.wrap_socket(plain, server_hostname="shop.test", suppress_ragged_eofs=False)
+    connection.sendall(b"GET /a HTTP/1.1\\r\\nHost: shop.test\\r\\n\\r\\n")
+    try:
+        while connection.recv(65536):
+            pass
+    except ssl.SSLEOFError as error:
+        print(error.reason)
+    connection.close()
+"""
+
+TRUNCATING_SERVER = """
+import socket, ssl, time
+
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("../shop.test.pem", "../shop.test.key")
+with socket.create_server(("10.0.0.1", 8443)) as listening:
+    while True:
+        plain, _ = listening.accept()
+        with context.wrap_socket(plain, server_side=True) as connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 1000\\r\\n\\r\\n" + bytes(600))
+            time.sleep(0.2)
+"""
+
+LATE = """
+import socket, ssl, time
+
+context = ssl.create_default_context(cafile="shop.test.pem")
+with socket.create_connection(("shop.test", 8443)) as plain:
+    connection = context.wrap_socket(plain, server_hostname="shop.test")
+    for wait in (2, 0.1, 0.1):
+        connection.sendall(b"GET /a HTTP/1.1\\r\\nHost: shop.test\\r\\n\\r\\n")
+        response = b""
+        while not response.endswith(b"hello\\n"):
+            response += connection.recv(65536)
+        time.sleep(wait)
+    connection.close()
+"""
+
+
 def nginx_tls(stage: Stage, server: str = "") -> Nginx:
     """nginx with TLS and HTTP/1.1 on port 8443."""
     stage.certificate()
@@ -229,8 +281,10 @@ def tls13_key_update(stage: Stage) -> None:
     stage.learn_nginx(nginx)
     of = facts.connection(f"{CLIENT}:40001", ENDPOINT)
     tls = {"retry": False, "resumed": False, "decrypted": True, "why_not": None, "client_closes": True}
+    # nginx closes when it reads close_notify, s_client when it has written it: whose FIN comes first is open.
+    closed = {"how": "fin", "announced": {"by": "client", "how": "close-notify"}}
     exchange = {"response": {"status": 200, "body_bytes": 6}, "complete": True}
-    stage.say("openssl s_client -msg", of, tls=tls, closed={"by": "client", "how": "fin"}, exchanges=[exchange] * 3)
+    stage.say("openssl s_client -msg", of, tls=tls, closed=closed, exchanges=[exchange] * 3)
 
 
 @scenario(
@@ -280,6 +334,101 @@ def aiohttp_tls(stage: Stage) -> None:
         client = stage.python_client(AIOHTTP, "aiohttp")
     stage.learn_sockets(client.accounts)
     stage.learn_nginx(nginx)
+
+
+@scenario(
+    "tls-alerts",
+    ran="curl that does not know the certificate, and curl `--tls-max 1.2` to a server of TLS 1.3 alone; nginx",
+    seen="a fatal alert of the client, unknown_ca, and one of the server, protocol_version",
+)
+def tls_alerts(stage: Stage) -> None:
+    """Handshakes that fail."""
+    nginx_tls(stage, "ssl_protocols TLSv1.3;")
+    stage.packages.add("curl")
+    with stage.capture():
+        distrusts = _failing_curl(stage, 40001, 60)
+        refused = _failing_curl(stage, 40002, 35, "--tls-max", "1.2", "--cacert", "shop.test.pem")
+    assert "(OUT), TLS alert, unknown CA" in distrusts
+    assert "(IN), TLS alert, protocol version" in refused
+    for port, by, description in ((40001, "client", "unknown_ca"), (40002, "server", "protocol_version")):
+        alert = {"by": by, "level": "fatal", "description": description, "inferred": False}
+        stage.say("curl -v", facts.connection(f"{CLIENT}:{port}", ENDPOINT), tls={"alerts": [alert]}, exchanges=[])
+
+
+def _failing_curl(stage: Stage, port: int, status: int, *arguments: str) -> str:
+    """Run a curl that has to fail with this status; returns what -v told."""
+    command = ("curl", "-v", "--local-port", str(port), *arguments, URL)
+    stage.configuration[f"curl {port}"] = " ".join(command)
+    whole = stage.client.command(command)
+    done = subprocess.run(whole, capture_output=True, text=True, cwd=stage.scratch, env=stage.environment)
+    assert done.returncode == status, done.stderr
+    return done.stderr
+
+
+@scenario(
+    "tls-full-handshakes",
+    ran="requests.get four times, over TLS 1.3",
+    seen="four full handshakes, although the server gives tickets",
+)
+def tls_full_handshakes(stage: Stage) -> None:
+    """What requests-get-loop costs with TLS."""
+    nginx = nginx_tls(stage, "ssl_protocols TLSv1.3;")
+    with stage.capture():
+        client = stage.python_client(WITHOUT_REUSE, "requests")
+    stage.learn_sockets(client.accounts)
+    stage.learn_nginx(nginx)
+    handshake = {"tls": {"n": 4, "resumed": 0}}
+    stage.say("program", facts.endpoint(ENDPOINT), handshake=handshake, opened=4, closed={"client_fin": 4})
+
+
+@scenario(
+    "tls-truncated",
+    ran="a Python server that closes within a body without close_notify",
+    seen="FIN without close_notify, and a response that is not complete",
+)
+def tls_truncated(stage: Stage) -> None:
+    """The truncation that close_notify is there to tell from an end."""
+    stage.certificate()
+    stage.python_server(["-c", TRUNCATING_SERVER], TRUNCATING_SERVER.lstrip(), port=8443)
+    with stage.capture():
+        client = stage.python_client(TRUNCATED)
+    assert "UNEXPECTED_EOF_WHILE_READING" in client.output
+    stage.learn_sockets(client.accounts)
+    (account,) = client.accounts
+    of = facts.connection(account.local, account.remote)
+    response = {"status": 200, "content_length": 1000, "body_bytes": 600}
+    closed = {"by": "server", "how": "fin", "announced": None}
+    # OpenSSL complains of the missing close_notify to a peer that does not listen any more.
+    assert account.tls is not None
+    assert account.tls.messages[-1].name == "alert decode_error"
+    tls = {"server_closes": False, "alerts": [{"by": "client", "level": "fatal", "description": "decode_error"}]}
+    stage.say("program", of, closed=closed, tls=tls, exchanges=[{"response": response, "complete": False}])
+
+
+@scenario(
+    "tls-mid-stream",
+    ran="three requests over TLS 1.3; the capture begins after the first",
+    seen="records of a connection whose handshake was not seen: its keys are there, but nothing says which they are",
+)
+def tls_mid_stream(stage: Stage) -> None:
+    """A capture that comes late."""
+    nginx_tls(stage, "ssl_protocols TLSv1.3;")
+    process = stage.start_python(LATE)
+    time.sleep(1)
+    with stage.capture():
+        client = stage.finish_python(process)
+    (account,) = client.accounts
+    assert account.start_ns < stage.capture_times[0]
+    of = facts.connection(account.local, account.remote)
+    estimate = {"exchanges": {"about": 2, "within": 1}, "basis": "records"}
+    says: facts.Json = {
+        "requests": None,
+        "exchanges": [],
+        "estimate": estimate,
+        "tls": {"decrypted": False, "sni": None},
+    }
+    closed = {"by": "client", "how": "fin"}
+    stage.say("program", of, protocol="tls", opened={"how": "mid-stream"}, closed=closed, **says)
 
 
 @scenario(
