@@ -183,7 +183,7 @@ def _cbc_decryptor(suite: Suite, key: bytes, iv: bytes) -> CipherContext | None:
         from cryptography.hazmat.decrepit.ciphers import algorithms as decrepit
 
         name = {"3DES": "TripleDES", "CAMELLIA": "Camellia", "SEED": "SEED"}.get(suite.cipher or "", "")
-        algorithm = getattr(decrepit, name, None)  # which of them there are is a question of the version
+        algorithm = getattr(decrepit, name, None) or getattr(algorithms, name, None)  # they move as versions go by
     if algorithm is None:
         return None
     return Cipher(algorithm(key), modes.CBC(iv or bytes(suite.block_length))).decryptor()
