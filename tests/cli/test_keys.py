@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +15,8 @@ from inspector.errors import UsageError
 from inspector.protocols.tls.keylog import CLIENT_RANDOM, KeyLog
 from inspector.sources.open import open_capture
 from inspector.sources.source import TLS_KEY_LOG
-from tests.cli.conftest import NGINX, Run
-from tests.sources.forge import Pcapng
+from tests.cli.conftest import CAPTURES, NGINX, Run
+from tests.sources.forge import EPB, Pcapng
 
 MASTER = b"m" * 48
 
@@ -86,3 +90,33 @@ def test_a_missing_key_is_looked_for_in_all_captures(tmp_path: Path) -> None:
         assert captured.log.secret(CLIENT_RANDOM, b"4" * 32) == MASTER
         assert captured.log.secret(CLIENT_RANDOM, b"5" * 32) is None
         assert sum(len(batch) for batch in source) > 3
+
+
+RECORDED = CAPTURES / "tls-suites"
+
+
+def with_keys_at(place: float) -> bytes:
+    """The recording with its keys in a block: before the packets (0), behind them (1), or anywhere between."""
+    data = gzip.decompress((RECORDED / "client.pcapng.gz").read_bytes())
+    packets, at = [], 0
+    while at < len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        if kind == EPB:
+            packets.append(at)
+        at += size
+    cut = [*packets, len(data)][int(place * len(packets))]
+    block = Pcapng().secrets(TLS_KEY_LOG, (RECORDED / "keys.log").read_bytes()).data
+    return data[:cut] + bytes(block) + data[cut:]
+
+
+@pytest.mark.parametrize("store", [bytes, gzip.compress])
+@pytest.mark.parametrize("place", [0, 0.5, 1])
+def test_where_keys_lie_does_not_show(run: Run, tmp_path: Path, place: float, store: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "capture"
+    path.write_bytes(store(with_keys_at(place)))
+    named = run("read", "-T", "json", "--keylog", RECORDED / "keys.log", RECORDED / "client.pcapng.gz")
+    found = run("read", "-T", "json", path)
+    assert (found.status, found.err) == (0, "")
+    connections = json.loads(found.out)["connections"]
+    assert connections == json.loads(named.out)["connections"]
+    assert all(connection["tls"]["decrypted"] for connection in connections)
