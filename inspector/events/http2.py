@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct, field
 
-@dataclass(slots=True)
-class Settings:
+
+class Settings(Struct, gc=False):
     """One SETTINGS frame."""
 
     packet: int
@@ -34,8 +34,7 @@ class Goaway(NamedTuple):
     """The first bytes (MAX_DEBUG) of its debug data as latin-1, as sent: escaped by whoever prints it."""
 
 
-@dataclass(slots=True)
-class Ping:
+class Ping(Struct, gc=False):
     """One PING that is no acknowledgment."""
 
     direction: int
@@ -55,15 +54,14 @@ class ForbiddenField(NamedTuple):
     name: str
 
 
-@dataclass(slots=True)
-class Http2Side:
+class Http2Side(Struct, gc=False):
     """What one side sent. Lists hold the first ones (MAX_KEPT); `frames` counts them all."""
 
-    settings: list[Settings] = field(default_factory=list)
+    settings: list[Settings] = []
     first_window_update: int | None = None
     """Increment of its first WINDOW_UPDATE on stream 0."""
-    goaways: list[Goaway] = field(default_factory=list)
-    rst_streams: dict[str, int] = field(default_factory=dict)
+    goaways: list[Goaway] = []
+    rst_streams: dict[str, int] = {}
     """RST_STREAM frames by error."""
     window_updates: int = 0
     window_stalls_ns: int = 0
@@ -75,8 +73,7 @@ class Http2Side:
     """Frames by type, an unknown type hexadecimal."""
 
 
-@dataclass(slots=True)
-class Http2Account:
+class Http2Account(Struct, gc=False):
     """What is known of HTTP/2 on a connection; the decoder goes on filling it in."""
 
     sides: tuple[Http2Side, Http2Side] = field(default_factory=lambda: (Http2Side(), Http2Side()))
@@ -93,13 +90,12 @@ class Http2Account:
     """Streams of the client whose ids are above the last_stream_id of a GOAWAY of the server."""
     headers_reliable: bool = True
     """Whether every header block could be decoded with the whole of its table."""
-    pings: list[Ping] = field(default_factory=list)
+    pings: list[Ping] = []
     """The first ones (MAX_KEPT)."""
-    forbidden_fields: list[ForbiddenField] = field(default_factory=list)
+    forbidden_fields: list[ForbiddenField] = []
 
 
-@dataclass(slots=True)
-class Http2Started:
+class Http2Started(Struct, gc=False):
     """HTTP/2 was recognised: its preface, its first frame, or stream 1 after an upgrade."""
 
     packet: int
@@ -107,8 +103,7 @@ class Http2Started:
     account: Http2Account
 
 
-@dataclass(slots=True)
-class SettingsReceived:
+class SettingsReceived(Struct, gc=False):
     """A SETTINGS frame of either side, or its acknowledgment."""
 
     packet: int
@@ -117,8 +112,7 @@ class SettingsReceived:
     settings: Settings
 
 
-@dataclass(slots=True)
-class GoawayReceived:
+class GoawayReceived(Struct, gc=False):
     """A GOAWAY frame."""
 
     packet: int
@@ -127,8 +121,7 @@ class GoawayReceived:
     goaway: Goaway
 
 
-@dataclass(slots=True)
-class PingReceived:
+class PingReceived(Struct, gc=False):
     """A PING frame, or the acknowledgment of one."""
 
     packet: int
@@ -141,8 +134,7 @@ class PingReceived:
     """Of an acknowledgment: since the PING that it answers."""
 
 
-@dataclass(slots=True)
-class StreamReset:
+class StreamReset(Struct, gc=False):
     """RST_STREAM."""
 
     packet: int
@@ -154,8 +146,7 @@ class StreamReset:
     error: str
 
 
-@dataclass(slots=True)
-class TrailersReceived:
+class TrailersReceived(Struct, gc=False):
     """A trailer section."""
 
     packet: int
@@ -167,8 +158,7 @@ class TrailersReceived:
     """Value of grpc-status; also told where it came with the response's header section ("Trailers-Only")."""
 
 
-@dataclass(slots=True)
-class WindowStalled:
+class WindowStalled(Struct, gc=False):
     """A closed flow-control window of at least STALL_TOLD_NS was opened again."""
 
     packet: int
