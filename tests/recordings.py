@@ -15,35 +15,7 @@ NAMES = sorted(path.parent.name for path in CAPTURES.glob("*/truth.json"))
 #: Recordings whose truth speaks of what no decoder tells yet: their truth is not held against the report.
 NOT_DECODED_YET: frozenset[str] = frozenset(
     {
-        "apache-h2-idle",
-        "caddy-h2-shutdown",
-        "connect-tls",
-        "curl-h2",
-        "envoy-h2-dead-client",
-        "envoy-h2-drain",
-        "envoy-h2-pings",
-        "envoy-h2-requests",
-        "grpc",
-        "grpc-too-many-pings",
-        "h2-cancel",
-        "h2-lossy",
         "h2-mid-stream",
-        "h2-missing-packet",
-        "h2-push",
-        "h2-refused",
-        "h2-slow-reader",
-        "h2c-prior-knowledge",
-        "h2c-upgrade",
-        "h2c-upgrade-streams",
-        "haproxy-h2-idle",
-        "httpx-h2-goaway",
-        "hypercorn-h2",
-        "nghttpd-h2load",
-        "nginx-h2-goaway",
-        "nginx-h2-idle",
-        "nginx-h2-shutdown",
-        "node-h2",
-        "proxy-protocol-2",
     }
 )
 

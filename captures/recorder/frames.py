@@ -124,7 +124,10 @@ def exchanges(frames: Sequence[Frame], sections: Sequence[Section]) -> list[Json
         of_stream = [section for section in sections if section.stream == stream and section.by == "server"]
         response = next((section for section in of_stream if section.kind == "response"), None)
         ended = {frame.by for frame in frames if frame.stream == stream and frame.end_stream}
-        resets = [frame for frame in frames if frame.stream == stream and frame.kind == "RST_STREAM"]
+        # The request of a push is whole with its promise.
+        complete = ended >= ({"server"} if request.kind == "pushed" else set(SIDES))
+        # What resets a stream that is over, since a server did not read the body for its answer, resets no exchange.
+        resets = [] if complete else [one for one in frames if one.stream == stream and one.kind == "RST_STREAM"]
         # A refused request may be told without its fields.
         asked_for = {"request": _request(request, frames)} if request.fields else {}
         said.append(
@@ -134,7 +137,7 @@ def exchanges(frames: Sequence[Frame], sections: Sequence[Section]) -> list[Json
                 **asked_for,
                 "interim": [{"status": int(one.value(":status") or 0)} for one in of_stream if one.kind == "interim"],
                 "response": None if response is None else _response(response, frames),
-                "complete": ended == set(SIDES),
+                "complete": complete,
                 "reset": {"by": resets[0].by, "error": resets[0].error} if resets else None,
             }
         )
@@ -148,7 +151,7 @@ def _request(request: Section, frames: Sequence[Frame]) -> Json:
         "authority": request.value(":authority"),
         "user_agent": request.value("user-agent"),
         "content_length": _number(request.value("content-length")),
-        "body_bytes": _body_bytes(frames, request.stream, request.by),
+        "body_bytes": _body_bytes(frames, request.stream, "client"),
         "persistent": None,
     }
 

@@ -136,7 +136,7 @@ def _caddy_request(line: dict[str, Any]) -> LoggedRequest:
 
 
 _HAPROXY_LOG = (
-    '{"client":"%ci:%cp","time_ms":%Ts%ms,"method":"%HM","target":"%HU","status":%ST,'
+    '{"client":"%ci:%cp","time_ms":%Ts%ms,"method":"%HM","target":"%[var(txn.path)]","status":%ST,'
     '"tls":"%sslv","cipher":"%sslc","sni":"%[ssl_fc_sni]","alpn":"%[ssl_fc_alpn]","resumed":%[ssl_fc_is_resumed]}'
 )
 
@@ -150,7 +150,8 @@ class Haproxy(Server):
         lines += ["  timeout client 20s", "  timeout server 20s", "frontend front"]
         lines += [f"  {line}" for line in frontend] + ["  default_backend back"]
         if logs:
-            lines += ["  log global", f"  log-format '{_HAPROXY_LOG}'"]
+            # In HTTP/2, %HU and %HP are whole URLs.
+            lines += ["  http-request set-var(txn.path) path", "  log global", f"  log-format '{_HAPROXY_LOG}'"]
         lines += ["backend back", *(f"  {line}" for line in backend)]
         configuration = "\n".join(lines) + "\n"
         (folder / "haproxy.cfg").write_text(configuration)
