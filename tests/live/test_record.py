@@ -20,7 +20,7 @@ from tests.truth import differences
 
 pytestmark = pytest.mark.live
 
-NAMES = ("refused", "pipelining", "race-crossed", "curl-h2")
+NAMES = ("refused", "pipelining", "race-crossed", "curl-h2", "tls-suites")
 
 
 @pytest.fixture(autouse=True)

@@ -25,9 +25,10 @@ SERVER_TRAFFIC = "SERVER_TRAFFIC_SECRET_0"
 #: The labels whose secrets open records.
 LABELS = (CLIENT_RANDOM, CLIENT_EARLY, CLIENT_HANDSHAKE, SERVER_HANDSHAKE, CLIENT_TRAFFIC, SERVER_TRAFFIC)
 
-#: Labels that are fine but open no record; later generations of traffic secrets follow from the first.
+#: Labels that are fine but open no record: later generations of traffic secrets follow from the first, and QUIC had
+#: names of its own for a while.
 _OTHER_LABELS = {b"EXPORTER_SECRET", b"EARLY_EXPORTER_SECRET", b"RSA", b"ECH_SECRET", b"ECH_CONFIG"}
-_LATER_SECRETS = (b"CLIENT_TRAFFIC_SECRET_", b"SERVER_TRAFFIC_SECRET_")
+_OTHER_PREFIXES = (b"CLIENT_TRAFFIC_SECRET_", b"SERVER_TRAFFIC_SECRET_", b"QUIC_")
 
 #: Secrets kept under one label, about 250 bytes each; when there are more, the oldest go.
 MAX_SECRETS = 1 << 20
@@ -104,7 +105,7 @@ class KeyLog:
             self.read += 1
             return
         label = words[0]
-        if label in _OTHER_LABELS or (label.startswith(_LATER_SECRETS) and label not in _LABELS):
+        if label in _OTHER_LABELS or (label.startswith(_OTHER_PREFIXES) and label not in _LABELS):
             return
         self.broken += 1
         # Torn by another program's line, which may be whole.

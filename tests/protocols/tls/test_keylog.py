@@ -51,9 +51,10 @@ def test_says_which_labels_there_are() -> None:
         LOG.replace(b" ", b"  "),
         b"\n".join(b" ".join([words[0], *map(bytes.upper, words[1:])]) for words in map(bytes.split, LOG.splitlines())),
         LOG + b"EXPORTER_SECRET " + RANDOM.hex().encode() + b" " + TRAFFIC.hex().encode() + b"\n",
+        line("QUIC_SERVER_TRAFFIC_SECRET_0", TRAFFIC) + LOG,
         LOG + line("CLIENT_TRAFFIC_SECRET_1", TRAFFIC) + b"RSA 0011223344556677 " + MASTER.hex().encode() + b"\n",
     ],
-    ids=["crlf", "comments", "spaces", "upper case", "exporter", "unused labels"],
+    ids=["crlf", "comments", "spaces", "upper case", "exporter", "quic", "unused labels"],
 )
 def test_ways_of_writing(log: bytes) -> None:
     keys = KeyLog()
