@@ -7,10 +7,14 @@ import functools
 import re
 from collections.abc import Iterator
 
+import jsonschema
 import pytest
 
 from tests.recordings import CAPTURES, NAMES, NOT_DECODED_YET, report_on, truth_of
+from tests.report.test_json import closed_schema
 from tests.truth import Json, differences, is_condition
+
+VALIDATOR = jsonschema.Draft202012Validator(closed_schema())
 
 
 @functools.cache
@@ -37,6 +41,13 @@ def test_adds_up(name: str) -> None:
     capture = report["capture"]
     assert capture["packets"] == capture["tcp_segments"] + sum(capture["skipped"].values())
     assert capture["problems"] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_valid(name: str) -> None:
+    """By the schema, which has no room for fields that it does not name."""
+    report, _ = recorded(name)
+    VALIDATOR.validate(report)
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - NOT_DECODED_YET))
