@@ -17,6 +17,17 @@ from inspector.report.text import printable
 
 #: The largest stream id: a GOAWAY with it only says that a second one will follow (RFC 9113 section 6.8).
 _LAST_STREAM = 2**31 - 1
+#: What a setting is when nobody says anything (RFC 9113 section 6.5.2, RFC 8441 section 3, RFC 9218 section 2.1).
+_DEFAULTS = frozenset(
+    {
+        "HEADER_TABLE_SIZE=4096",
+        "ENABLE_PUSH=1",
+        "INITIAL_WINDOW_SIZE=65535",
+        "MAX_FRAME_SIZE=16384",
+        "ENABLE_CONNECT_PROTOCOL=0",
+        "NO_RFC7540_PRIORITIES=0",
+    }
+)
 
 _NAMES = {
     "syn": "SYN",
@@ -67,8 +78,10 @@ class Line:
 class Lines:
     """Makes the lines of one connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, everything: bool) -> None:
+        """`everything`: also tell what goes without saying."""
         self._connection = connection
+        self._everything = everything
         self.exchanges = {exchange.index: exchange for exchange in connection.exchanges}
         http2 = connection.http2
         self._settings = (
@@ -162,6 +175,8 @@ class Lines:
     def _settings_frame(self, line: Line, event: EventRecord) -> None:
         line.what = "SETTINGS"
         line.remarks = printable(event.detail).split(", ") if event.detail else ["nothing but defaults"]
+        if not self._everything:
+            line.remarks = _without_defaults(line.remarks)
         key = (event.by, event.packet, event.detail)
         if key in self._settings:
             ack_ns = self._settings[key]
@@ -200,6 +215,13 @@ class Lines:
         if closed is None or said is None or (said.packet, said.by, said.how) != (event.packet, event.by, event.event):
             return []
         return ["announces the close"]
+
+
+def _without_defaults(settings: list[str]) -> list[str]:
+    """The settings that say something, and how many only repeat the default."""
+    telling = [setting for setting in settings if setting not in _DEFAULTS]
+    others = len(settings) - len(telling)
+    return telling + ([f"{others} as by default"] if others else [])
 
 
 def _is_above(exchange: Exchange, goaway: GoawayFrame) -> bool:

@@ -36,7 +36,7 @@ _QUIET = {
 
 def story(connection: Connection, events: Sequence[EventRecord], screen: Screen, everything: bool) -> Iterator[str]:
     """The connection and its events as lines of text; `everything`: sum nothing up."""
-    told = list(_with_silence(connection, events))
+    told = list(_with_silence(connection, events, everything))
     if not everything:
         told = summed_up(told)
     yield from _title(connection, screen)
@@ -63,9 +63,9 @@ def _title(connection: Connection, screen: Screen) -> Iterator[str]:
         yield screen.bold(line if i == 0 else "   " + line)
 
 
-def _with_silence(connection: Connection, events: Sequence[EventRecord]) -> Iterator[Line]:
+def _with_silence(connection: Connection, events: Sequence[EventRecord], everything: bool) -> Iterator[Line]:
     """The events that have a line, and a line where nothing happened between exchanges for long."""
-    lines = Lines(connection)
+    lines = Lines(connection, everything)
     greeted = max((event.packet for event in events if event.event == "tls"), default=0)
     under_way: set[int | None] = set()
     since, meanwhile = connection.start_ns, dict[str, None]()

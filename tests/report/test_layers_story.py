@@ -104,6 +104,13 @@ def test_a_goaway_that_only_its_length_gives_away() -> None:
     assert told(connection, events) == ["server  GOAWAY  told from its length, announces the close"]
 
 
+def test_settings_that_only_repeat_the_default_are_counted() -> None:
+    detail = "HEADER_TABLE_SIZE=4096, MAX_FRAME_SIZE=16384, INITIAL_WINDOW_SIZE=65536, ENABLE_PUSH=1"
+    events = [event("settings", 4, 0, "client", detail=detail)]
+    assert told(h2(), events) == ["client  SETTINGS  INITIAL_WINDOW_SIZE=65536, 3 as by default"]
+    assert told(h2(), events, everything=True) == [f"client  SETTINGS  {detail}"]
+
+
 def test_pings_are_told_with_their_answers() -> None:
     record = samples.http2(
         pings=[PingFrame("server", 9, PING, START_NS, 400_000), PingFrame("client", 11, PING, START_NS, None)]
