@@ -32,7 +32,7 @@ _FIGURES = (
     Column("open", right=True),
     Column("requests", right=True),
     Column("per connection", right=True, breaks=True),
-    Column("closed by", joint=", ", breaks=True),
+    Column("closed by", breaks=True),
     Column("idle at close", breaks=True),
 )
 _NOTHING = [units.UNKNOWN]
@@ -141,26 +141,26 @@ def _per_connection(endpoint: EndpointRecord) -> list[str]:
 def _closers(endpoint: EndpointRecord) -> list[str]:
     """Who closed and how, those apart that GOAWAY announced; the most first."""
     closed = endpoint.closed
-    counts = {
-        "server FIN": closed.server_fin,
-        "server RST": closed.server_rst,
-        "client FIN": closed.client_fin,
-        "client RST": closed.client_rst,
+    counts: dict[tuple[str, ...], int] = {
+        ("server FIN",): closed.server_fin,
+        ("server RST",): closed.server_rst,
+        ("client FIN",): closed.client_fin,
+        ("client RST",): closed.client_rst,
     }
     for said in endpoint.announced:
         if said.how == "goaway":
-            who = f"{said.closed_by} {said.closed_how.upper()}"
-            counts[who] -= said.connections
-            counts[" ".join(closer(said.closed_by, said.closed_how, said.by))] = said.connections
-    most_first = sorted(counts.items(), key=lambda item: -item[1])
-    return [units.times(who, n) for who, n in most_first if n] or _NOTHING
+            counts[tuple(closer(said.closed_by, said.closed_how, None))] -= said.connections
+            counts[tuple(closer(said.closed_by, said.closed_how, said.by))] = said.connections
+    most_first = sorted(((who, n) for who, n in counts.items() if n), key=lambda item: -item[1])
+    words = [word for who, n in most_first for word in (*who[:-1], units.times(who[-1], n) + ",")]
+    return [*words[:-1], words[-1].removesuffix(",")] if words else _NOTHING
 
 
 def closer(by: str, how: str, goaway_by: str | None) -> list[str]:
     """Who closed a connection and how, and whether after a GOAWAY of its own or of the other side."""
     if goaway_by is None:
         return [f"{by} {how.upper()}"]
-    return [f"{by} {how.upper()}+GOAWAY"] if by == goaway_by else [f"{by} {how.upper()}", "on GOAWAY"]
+    return [by, f"{how.upper()}+GOAWAY"] if by == goaway_by else [f"{by} {how.upper()}", "on GOAWAY"]
 
 
 def _idle(endpoint: EndpointRecord) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from inspector.records.capture import Dropped, File, Problem
-from inspector.records.connection import Announced, End, Estimate, Opened
+from inspector.records.connection import Announced, CloseHow, End, Estimate, Opened, Side
 from inspector.records.endpoint import (
     AnnouncedCount,
     ClosedCounts,
@@ -48,6 +50,24 @@ def mixed(ip: str = "192.168.100.100") -> EndpointRecord:
             Idle(3, 3 * MS, 3_100_000, 20 * SECOND), Idle(1, 70 * SECOND, 70 * SECOND, 70 * SECOND)
         ),
         headers=Headers(RequestHeaders({"close": 3, "keep-alive, Upgrade": 2}), ResponseHeaders({}, {})),
+    )
+
+
+def drained() -> EndpointRecord:
+    """An endpoint of HTTP/2 whose connections end with GOAWAY in every way; some are encrypted."""
+    announced = [
+        AnnouncedCount(by, "goaway", closed_by, how, 1)
+        for by in get_args(Side)
+        for closed_by in get_args(Side)
+        for how in get_args(CloseHow)
+    ]
+    return samples.endpoint(
+        protocols={"h2": 2, "h2c": 1, "tls": 3},
+        announced=announced,
+        estimate=Estimate(12, "records"),
+        closed=ClosedCounts(2, 2, 2, 2),
+        requests_per_connection=RequestsPerConnection(2, 5, 5, 5, {}, 0),
+        handshake=Handshakes(TcpHandshakes(6, 60_000), TlsHandshakes(6, 11_200_000, 4)),
     )
 
 
@@ -107,7 +127,13 @@ def test_at_80_columns_an_endpoint_has_a_line_of_its_own() -> None:
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_nothing_is_wider_than_the_terminal(width: int) -> None:
     inspection = samples.inspection(
-        endpoints=[samples.endpoint(), mixed(), refused(1), mixed(ip="2001:db8:1111:2222:3333:4444:5555:6666")],
+        endpoints=[
+            samples.endpoint(),
+            drained(),
+            mixed(),
+            refused(1),
+            mixed(ip="2001:db8:1111:2222:3333:4444:5555:6666"),
+        ],
         capture=samples.capture(problems=[Problem("a.pcap", 123_456, 56, "cut " * 50)], dropped=Dropped(5, 7)),
         events=samples.nginx_events(),
         anomalies={f"some_anomaly_{i}": i for i in range(20)},
