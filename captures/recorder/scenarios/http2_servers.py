@@ -328,7 +328,7 @@ def apache_h2_idle(stage: Stage) -> None:
 @scenario(
     "nghttpd-h2load",
     ran="`h2load -n 12 -c 1 -m 4` against nghttpd, TLS 1.3",
-    seen="four streams in flight at once, and a client that closes without a word",
+    seen="four streams in flight at once, and GOAWAY of the client",
     programs=("nghttpd", "h2load"),
 )
 def nghttpd_h2load(stage: Stage) -> None:
@@ -348,7 +348,11 @@ def nghttpd_h2load(stage: Stage) -> None:
     told[0].peer = client
     stage.learn_frames("nghttpd -v", ENDPOINT, told, frames.SIDES)
     of = facts.connection(client, ENDPOINT)
-    stage.say("h2load", of, requests=12, responses=12, http2={"peak_streams": {"most": 4}}, closed={"by": "client"})
+    assert any(frame.kind == "GOAWAY" and frame.by == "client" for frame in told[0].frames)
+    announced = {"by": "client", "how": "goaway"}
+    stage.say(
+        "h2load", of, requests=12, responses=12, http2={"peak_streams": {"most": 4}}, closed={"announced": announced}
+    )
     stage.say("h2load", facts.endpoint(ENDPOINT), opened=1, requests=12, protocols={"h2": 1})
 
 
