@@ -100,7 +100,7 @@ def test_damage_ends_it(tmp_path: Path, damage: bytes, compress: type[bytes]) ->
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=50)
 def test_what_the_reader_finds_is_found_ahead(tmp_path: Path, data: st.DataObject) -> None:
     """In a damaged file, too: the reader of the packets stops at the same place or before."""
     whole = bytearray(everywhere("<").data)

@@ -283,7 +283,7 @@ LOSSY = [
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize(("version", "cipher", "encrypt_then_mac"), LOSSY)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_lost_records_cost_themselves(
     version: ssl.TLSVersion, cipher: str, encrypt_then_mac: bool, told: bool, data: st.DataObject
 ) -> None:
@@ -309,7 +309,7 @@ def test_lost_records_cost_themselves(
 
 
 @given(lost=st.sets(st.integers(0, 30)), data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_lost_records_of_tls_1_3(lost: set[int], data: st.DataObject) -> None:
     suite = data.draw(st.sampled_from(sorted(SUITES_13)))
     told = data.draw(st.booleans())
@@ -349,7 +349,7 @@ def test_the_nonce_tells_how_many_were_lost() -> None:
 
 @pytest.mark.parametrize(("version", "cipher", "encrypt_then_mac"), LOSSY)
 @given(at=st.integers(0, 3), byte=st.integers(0, 1 << 16), flip=st.integers(1, 255))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_damaged_record_costs_itself(
     version: ssl.TLSVersion, cipher: str, encrypt_then_mac: bool, at: int, byte: int, flip: int
 ) -> None:
@@ -372,7 +372,7 @@ def test_a_damaged_record_costs_itself(
 
 @pytest.mark.parametrize(("version", "cipher", "encrypt_then_mac"), LOSSY)
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_foreign_and_cut_fragments_open_nothing(
     version: ssl.TLSVersion, cipher: str, encrypt_then_mac: bool, data: st.DataObject
 ) -> None:
@@ -390,7 +390,7 @@ def test_foreign_and_cut_fragments_open_nothing(
 
 @pytest.mark.parametrize("suite", SUITES_13)
 @given(foreign=st.binary(max_size=100), lost=st.integers(0, 1 << 62))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_foreign_fragments_of_tls_1_3(suite: int, foreign: bytes, lost: int) -> None:
     opener = opener_of(suite)
     assert opener.open(23, 0x0303, foreign) is None
