@@ -95,13 +95,15 @@ def described(event: Event | SegmentNoted) -> Described | None:
             assert_never(event)
 
 
-def _tls(event: ClientHelloReceived | TlsEstablished | AlertReceived) -> Described:
+def _tls(event: ClientHelloReceived | TlsEstablished | AlertReceived) -> Described | None:
     match event:
         case ClientHelloReceived():
             offers = [f"offers {' '.join(event.alpn_offered)}"] if event.alpn_offered else []
             return Described("client-hello", _CLIENT, None, ", ".join([event.sni or "no server name", *offers]))
         case TlsEstablished():
-            return Described("tls", _CLIENT, None, ", ".join(_handshake(event.account, event.handshake_ns)))
+            seen = event.account.version is not None or event.handshake_ns is not None
+            facts = ", ".join(_handshake(event.account, event.handshake_ns))
+            return Described("tls", _CLIENT, None, facts) if seen else None
         case AlertReceived():
             alert, by = event.alert, SIDES[event.alert.direction]
             inferred = "told from its length" if alert.inferred else ""
@@ -111,6 +113,11 @@ def _tls(event: ClientHelloReceived | TlsEstablished | AlertReceived) -> Describ
             return Described("alert", by, None, " ".join(words) or "encrypted")
 
 
+def _span(ns: int) -> str:
+    """A duration."""
+    return f"{ns / 1e9:.2f} s" if ns >= 1_000_000_000 else f"{ns / 1e6:.2f} ms"
+
+
 def _handshake(tls: TlsAccount, handshake_ns: int | None) -> list[str]:
     """Version, what it cost, ALPN offered → chosen, and what is not usual."""
     words = [tls.version or "TLS"]
@@ -118,7 +125,7 @@ def _handshake(tls: TlsAccount, handshake_ns: int | None) -> list[str]:
         how = f" by {tls.resumption}" if tls.resumption else ""
         words.append(f"resumed{how}" if tls.resumed else "full handshake")
     if handshake_ns is not None:
-        words.append(f"{handshake_ns / 1e6:.2f} ms")
+        words.append(_span(handshake_ns))
     if tls.alpn_offered or tls.alpn:
         offered = " ".join(tls.alpn_offered) or "nothing"
         words.append(f"ALPN {offered} → {tls.alpn}" if tls.alpn else f"ALPN {offered} offered")
@@ -149,10 +156,10 @@ def _http2(event: SettingsReceived | GoawayReceived | PingReceived | StreamReset
             words = [goaway.error, f"last stream {goaway.last_stream_id}", *debug]
             return Described("goaway", by, None, ", ".join(words))
         case PingReceived():
-            after = f", after {event.round_trip_ns / 1e6:.2f} ms" if event.round_trip_ns is not None else ""
+            after = f", after {_span(event.round_trip_ns)}" if event.round_trip_ns is not None else ""
             return Described("ping-ack" if event.ack else "ping", by, None, event.payload + after)
         case StreamReset():
             return Described("stream-reset", by, event.exchange, f"{event.error}, stream {event.stream}")
         case WindowStalled():
             whose = f"stream {event.stream}" if event.stream else "the connection"
-            return Described("window-stall", by, None, f"{event.stalled_ns / 1e6:.1f} ms, {whose}")
+            return Described("window-stall", by, None, f"{_span(event.stalled_ns)}, {whose}")

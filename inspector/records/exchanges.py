@@ -179,6 +179,7 @@ class ExchangeBook:
             exchange.complete = progress.whole == _BOTH_WHOLE
 
     def _upgrade(self, event: Upgraded) -> None:
+        self.sign = None  # what the messages said before was about a protocol that is over
         if event.target is not None:
             self.tunnel = self.tunnel or event
         else:

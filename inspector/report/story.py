@@ -69,18 +69,22 @@ def _with_silence(connection: Connection, events: Sequence[EventRecord], everyth
     greeted = max((event.packet for event in events if event.event == "tls"), default=0)
     under_way: set[int | None] = set()
     since, meanwhile = connection.start_ns, dict[str, None]()
+    blind = False  # something is spoken of whose messages are no events
     for event in events:
         quiet = _QUIET.get(event.event)
         if quiet is not None:
             meanwhile[quiet] = None
-        elif lines.exchanges and not under_way and event.time_ns - since >= IDLE_NS:
+        elif lines.exchanges and not under_way and not blind and event.time_ns - since >= IDLE_NS:
             but = f", but for {' and '.join(meanwhile)}" if meanwhile else ""
             yield Line(None, event.packet, "", f"· idle {units.duration(event.time_ns - since)}{but} ·", shape="idle")
         line = lines.line(event)
         # The line of a handshake says what the hello before it said.
         if line is not None and (event.event != "client-hello" or event.packet > greeted):
             yield line
-        if event.event == "request":
+        if event.event == "upgrade":
+            blind = True
+        elif event.event == "request":
+            blind = False
             under_way.add(event.exchange)
         elif event.event in ("response-end", "stream-reset"):
             under_way.discard(event.exchange)

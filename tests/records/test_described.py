@@ -89,7 +89,7 @@ def _established(handshake_ns: int | None, **facts: object) -> TlsEstablished:
             "client tls TLS 1.2, resumed by ticket, ALPN h2 offered, after a HelloRetryRequest, early data, "
             "client certificate asked for",
         ),
-        (_established(None), "client tls TLS"),
+        (_established(1_250_000_000), "client tls TLS, 1.25 s"),
         (_alert("warning", "close_notify"), "server close-notify"),
         (_alert(None, "close_notify", inferred=True), "server close-notify told from its length"),
         (_alert("fatal", "unknown_ca"), "server alert fatal unknown_ca"),
@@ -101,8 +101,8 @@ def _established(handshake_ns: int | None, **facts: object) -> TlsEstablished:
         (at(4, PingReceived, FROM_CLIENT, False, "00ff", None), "client ping 00ff"),
         (at(5, PingReceived, FROM_SERVER, True, "00ff", 400_000), "server ping-ack 00ff, after 0.40 ms"),
         (at(5, StreamReset, 0, 3, FROM_SERVER, "CANCEL"), "server stream-reset CANCEL, stream 3"),
-        (at(5, WindowStalled, FROM_SERVER, 0, 120_000_000), "server window-stall 120.0 ms, the connection"),
-        (at(5, WindowStalled, FROM_CLIENT, 3, 99_960_000), "client window-stall 100.0 ms, stream 3"),
+        (at(5, WindowStalled, FROM_SERVER, 0, 120_000_000), "server window-stall 120.00 ms, the connection"),
+        (at(5, WindowStalled, FROM_CLIENT, 3, 1_201_700_000), "client window-stall 1.20 s, stream 3"),
         (at(5, TrailersReceived, 0, 1, FROM_SERVER, "14"), "server trailers grpc-status 14"),
         (at(4, TrailersReceived, 0, 1, FROM_CLIENT, None), "client trailers"),
         (_close(1001, "going away"), "client websocket-close 1001 going away"),
@@ -119,6 +119,10 @@ def test_a_line_an_event(event: Event, line: str) -> None:
     assert words is not None
     assert f"{words.by} {words.kind} {words.detail}".strip() == line
     assert words.kind in get_args(EventKind)
+
+
+def test_a_handshake_of_which_nothing_was_seen_has_no_line() -> None:
+    assert described(_established(None)) is None
 
 
 def test_what_hands_over_an_account_has_no_line() -> None:

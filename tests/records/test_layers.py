@@ -20,6 +20,7 @@ from inspector.events import (
     Http2Started,
     Ping,
     ProxyHeaderReceived,
+    ResponseReceived,
     Settings,
     StreamReset,
     TlsAccount,
@@ -322,6 +323,20 @@ def test_in_a_tunnel_is_told_what_is_inside(monkeypatch: pytest.MonkeyPatch) -> 
     assert connection.upgrade == Upgrade("websocket", 5)
     assert connection.protocol == "websocket"
     assert [exchange.inside for exchange in connection.exchanges] == [False, True]
+
+
+def test_what_asked_for_a_tunnel_says_nothing_about_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Squid answers CONNECT with HTTP/1.0; the tunnel goes on for all that."""
+    asked, answered = request(4, 0, None), response(5, 0, None)
+    assert isinstance(answered, ResponseReceived)
+    answered.fields.version, answered.fields.persistent = "HTTP/1.0", False
+    tunnel = at(5, Upgraded, 0, "connect", "a.example:443")
+    connection, _ = told(monkeypatch, h2().close("client"), asked, answered, tunnel, application=[4, 5])
+    assert connection.closed is not None
+    assert connection.closed.announced is None
+    connection, _ = told(monkeypatch, h2().close("client"), asked, answered, application=[4, 5])
+    assert connection.closed is not None
+    assert connection.closed.announced is not None
 
 
 def test_encrypted_requests_are_estimated_and_spoil_no_sum(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,6 +266,20 @@ def test_a_websocket_in_a_tunnel() -> None:
     ]
 
 
+def test_silence_is_not_told_where_one_cannot_hear() -> None:
+    """Frames of a WebSocket are no events, nor is what a tunnel carries."""
+    exchanges = [
+        exchange(0, request(4, 0), response(5, MS)),
+        exchange(1, request(8, 9 * SECOND), response(9, 9 * SECOND)),
+    ]
+    opening, later = messages(exchanges[0]), messages(exchanges[1])
+    events = [*opening, event("upgrade", 5, MS, "server", 0, "to websocket"), event("fin", 6, 5 * SECOND, "client")]
+    assert not [line for line in told(samples.connection(exchanges=exchanges), events) if "idle" in line[:20]]
+    tunnelled = [*events[:-1], *later, event("fin", 10, 12 * SECOND, "client")]
+    lines = told(samples.connection(exchanges=exchanges), tunnelled)
+    assert [line for line in lines if line.startswith("·")] == ["· idle 3.00 s ·"]
+
+
 def test_a_push_says_who_pushed_it() -> None:
     exchanges = [stream(2, 4, 5)]
     assert told(h2(exchanges=exchanges), messages(*exchanges))[0] == "client  GET /a  #2  pushed by the server"
