@@ -1,9 +1,12 @@
 """What the lengths and times of records tell where nobody can read them (FINDINGS: "Encrypted").
 
-Two things are told. Exchanges are estimated: a burst of the client that the server answers counts as one. And when the
-connection is closed, the small records at its end are taken for what ends it: one of the length of an alert for
-close_notify, and before those the ones of one side that are small and came after a silence, for GOAWAY. Until then they
-may be anything, so the last application byte depends on when it is asked for.
+Exchanges are estimated: a burst of the client that the server answers counts as one. Where HTTP/2 may be inside,
+records of the lengths of frames that ask nothing are left out, and a record of the length of PING that the other side
+answers with its like is no application data.
+
+When the connection is closed, the small records at its end are taken for what ends it: those of the length of an alert
+for close_notify, and before them the ones of one side that are small and came after a silence for GOAWAY. Until then
+they may be anything, so the last application byte depends on when it is asked for.
 
 A record's length is a matter of arithmetic (`suites.plaintext_length`): exact for AEAD suites without padding, which is
 how everybody sends them; with CBC it is the most that there can be, with the least padding.
@@ -29,10 +32,16 @@ ALERT_LENGTH = 2
 #: The smallest GOAWAY: a frame header, last_stream_id and error code (RFC 9113 section 6.8).
 GOAWAY_LENGTH = 17
 
-#: Lengths of HTTP/2's SETTINGS acknowledgment, WINDOW_UPDATE, and two of these in one record: nothing is asked by them.
-_NO_QUESTION = (9, 13, 22, 26)
-#: The same and PING: nothing is answered by them.
-_NO_ANSWER = (*_NO_QUESTION, 17)
+#: Lengths of HTTP/2's SETTINGS acknowledgment, WINDOW_UPDATE with it, and two WINDOW_UPDATEs: nothing is asked by them.
+_NO_QUESTION = (9, 22, 26)
+#: The length of a WINDOW_UPDATE, and of a request whose fields are all in the table. It is taken for the former where
+#: the server is sending much: its last record was larger than _LARGE.
+_WINDOW_UPDATE = 13
+_LARGE = 1024
+#: The length of PING (and of the smallest GOAWAY).
+_PING = 17
+#: Nothing is answered by these.
+_NO_ANSWER = (*_NO_QUESTION, _WINDOW_UPDATE, _PING)
 
 
 class SmallRecord(NamedTuple):
@@ -70,6 +79,8 @@ class SealedRecords:
         self.exchanges = 0
         """Bursts of the client that were answered."""
         self._asked = False
+        self._answering = False
+        """The server's last record was a large one."""
         self._application: Arrival | None = None
         self._tail: list[SmallRecord] = []
         self._last_ns: int | None = None
@@ -81,6 +92,10 @@ class SealedRecords:
         silence = time_ns - self._last_ns if self._last_ns is not None else 0
         self._last_ns = time_ns
         if is_alert is not True:
+            if self._is_pong(direction, length):
+                ping = self._tail.pop()
+                self._asked = self._asked and ping.direction != FROM_CLIENT
+                return
             self._count(direction, length)
         small = length is not None and length <= MAX_CLOSING_PLAINTEXT
         if not small and not is_alert:
@@ -95,6 +110,11 @@ class SealedRecords:
         alert = is_alert is True or (is_alert is None and length == ALERT_LENGTH)
         self._tail.append(SmallRecord(direction, length, alert, silence, packet, time_ns))
 
+    def _is_pong(self, direction: int, length: int | None) -> bool:
+        """Whether a record is taken for the answer to a PING, which the last one was."""
+        last = self._tail[-1] if self._http2 and length == _PING and self._tail else None
+        return last is not None and last.length == _PING and last.direction != direction
+
     def other(self, arrival: Arrival) -> None:
         """An application byte that is not a whole record nobody can read: it ends nothing."""
         self._tail.clear()
@@ -103,8 +123,11 @@ class SealedRecords:
 
     def _count(self, direction: int, length: int | None) -> None:
         if direction == FROM_CLIENT:
-            self._asked = self._asked or not (self._http2 and length in _NO_QUESTION)
-        elif self._asked and not (self._http2 and length in _NO_ANSWER):
+            update = length == _WINDOW_UPDATE and self._answering
+            self._asked = self._asked or not (self._http2 and (update or length in _NO_QUESTION))
+            return
+        self._answering = length is None or length > _LARGE
+        if self._asked and not (self._http2 and length in _NO_ANSWER):
             self.exchanges += 1
             self._asked = False
 
