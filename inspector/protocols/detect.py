@@ -110,7 +110,24 @@ def _detect_tls(start: bytes) -> Detected | Undecided:
     if not 0 < int.from_bytes(start[3:5], "big") <= _TLS_LONGEST:
         return Undecided.NO
     senders = {_CLIENT_HELLO: FROM_CLIENT, _SERVER_HELLO: FROM_SERVER} if start[0] == _TLS_HANDSHAKE else {}
-    return Detected(TLS, senders.get(start[5]))
+    sender = senders.get(start[5])
+    if sender is None and not _are_records(start):
+        return Undecided.NO
+    return Detected(TLS, sender)
+
+
+def _are_records(start: bytes) -> bool:
+    """Whether, as far as can be seen, one record follows the other: in the middle of a connection a single header may
+    be anything's."""
+    at = 0
+    while at + 5 <= len(start):
+        if start[at] not in _TLS_TYPES or start[at + 1] != 3 or start[at + 2] not in _TLS_MINORS:
+            return False
+        length = int.from_bytes(start[at + 3 : at + 5], "big")
+        if length > _TLS_LONGEST:
+            return False
+        at += 5 + length
+    return True
 
 
 def _detect_http1(start: bytes) -> Detected | Undecided:
