@@ -48,6 +48,8 @@ class _Places:
     def _record_of(self, direction: int, offset: int) -> tuple[int, int, int]:
         """The record that holds a plaintext byte, or the oldest one remembered."""
         records = self.records[direction]
+        if records and records[-1][0] <= offset:
+            return records[-1]
         for record in reversed(records):
             if record[0] <= offset:
                 return record

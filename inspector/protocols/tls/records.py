@@ -85,6 +85,8 @@ class RecordReader:
         self._part: bytes | None = None
         # A record that is not complete, or bytes in which one is searched for.
         self._held = bytearray()
+        self._need = 0
+        """Bytes of the record that is being put together, once its header is known."""
         self._start = 0
         self._arrivals: list[tuple[int, int, int]] = []
         self._trusted = -1
@@ -101,6 +103,7 @@ class RecordReader:
         """No byte is of interest any more."""
         self._closed = True
         self._held.clear()
+        self._need = 0
         self.searching = False
         self.skip_until = FOREVER
 
@@ -123,8 +126,10 @@ class RecordReader:
                 offset = self._skip(chunk, end, sink)
             elif self.searching:
                 offset = self._search(chunk, offset, sink)
-            elif self._held:
+            elif self._need:
                 offset = self._collect(chunk, offset, sink)
+            elif self._held:
+                offset = self._begin(chunk, offset, sink)
             else:
                 offset = self._walk(chunk, offset, sink)
             if self._found_chunk is not None:
@@ -179,10 +184,12 @@ class RecordReader:
             if not 20 <= content_type <= 24 or view[at + 1] != 3 or minor >= _MINORS or length > MAX_FRAGMENT:
                 break
             stop = at + HEADER + length
-            wanted = sink.wants(direction, content_type)
+            wanted = length > 0 and sink.wants(direction, content_type)
             if stop > size:
                 if wanted:
-                    break
+                    self._start, self._need = offset + at, HEADER + length
+                    self._held += view[at:]
+                    return offset + size
                 self._skipped = (content_type, 0x300 | minor, offset + at, length)
                 self._skip_end = self.skip_until = offset + stop
                 return offset + size
@@ -194,41 +201,47 @@ class RecordReader:
             at = stop
         if at < size:
             self._start = offset + at
-            return self._collect(chunk, offset + at, sink)
+            return self._begin(chunk, offset + at, sink)
         return offset + size
 
-    def _collect(self, chunk: StreamChunk, offset: int, sink: RecordSink) -> int:
-        """Put together the record that starts at `_start`, of which `_held` came before; the offset reached."""
+    def _begin(self, chunk: StreamChunk, offset: int, sink: RecordSink) -> int:
+        """Put together the header of the record that starts at `_start`, of which `_held` came before; the offset
+        that was reached."""
         held = self._held
         view = chunk.view(offset)
         header = self._header_length(held[0] if held else view[0])
+        taken = min(header - len(held), len(view))
+        held += view[:taken]
+        offset += taken
+        if not self._may_begin(held):
+            return self._reject(chunk, offset, sink)
         if len(held) < header:
-            taken = min(header - len(held), len(view))
-            held += view[:taken]
-            offset += taken
-            if len(held) < header:
-                return offset if self._may_begin(held) else self._reject(chunk, offset, sink)
-            if not self._may_begin(held):
-                return self._reject(chunk, offset, sink)
-            content_type, version, length = self._read_header(held)
-            if header == HEADER and not sink.wants(self._direction, content_type):
-                self._skipped = (content_type, version, self._start, length)
-                self._skip_end = self.skip_until = self._start + header + length
-                held.clear()
-                if length == 0:
-                    self._end_skipped(*chunk.arrival(offset - 1), sink)
-                return offset
-            view = view[taken:]
+            return offset
         content_type, version, length = self._read_header(held)
-        missing = header + length - len(held)
-        if missing:
-            taken = min(missing, len(view))
-            held += view[:taken]
-            offset += taken
-        if len(held) == header + length:
-            self._held = bytearray()
+        if length and (content_type == SSL2_HELLO or sink.wants(self._direction, content_type)):
+            self._need = header + length
+            return offset
+        self._skipped = (content_type, version, self._start, length)
+        self._skip_end = self.skip_until = self._start + header + length
+        held.clear()
+        if not length:
+            self._end_skipped(*chunk.arrival(offset - 1), sink)
+        return offset
+
+    def _collect(self, chunk: StreamChunk, offset: int, sink: RecordSink) -> int:
+        """Put together the record whose header is held; the offset that was reached."""
+        held = self._held
+        part = chunk.view(offset)
+        missing = self._need - len(held)
+        if len(part) > missing:
+            part = part[:missing]
+        held += part
+        offset += len(part)
+        if len(held) == self._need:
+            content_type, version, length = self._read_header(held)
+            self._held, self._need = bytearray(), 0
             packet, time_ns = chunk.arrival(offset - 1)
-            fragment = memoryview(held)[header:]
+            fragment = memoryview(held)[-length:]
             sink.record(self._direction, content_type, version, self._start, length, fragment, packet, time_ns)
         return offset
 
@@ -296,6 +309,7 @@ class RecordReader:
         """Bytes of a record that someone wants are missing."""
         held, start = bytes(self._held), self._start
         self._held.clear()
+        self._need = 0
         header = self._header_length(held[0])
         if len(held) < header or held[0] >= SSL2_HELLO:
             self._search_from(start, end)

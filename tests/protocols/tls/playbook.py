@@ -5,8 +5,6 @@ A step is a packet, and packets are a microsecond apart; `quiet` leaves numbers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from inspector.bytestream import FROM_CLIENT, FROM_SERVER, StreamChunk
 from inspector.events import (
     AlertReceived,
@@ -64,7 +62,7 @@ class Inner:
 
     def gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
         assert time_ns == packet * 1000
-        self.text[direction] += b"?" * length
+        self.text[direction] += b"?" * min(length, 1 << 20)
         self.told.append(f"{packet}: {'><'[direction]} {offset} hole of {length}")
 
     def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
@@ -161,10 +159,6 @@ def opaque(length: int, content_type: int = APPLICATION_DATA) -> bytes:
     return record(content_type, bytes(length * [0x5A]))
 
 
-def cut_into(size: int) -> Cutter:
-    return Cutter(size)
-
-
 class Cutter:
     """Cuts bytes into pieces of one size."""
 
@@ -173,10 +167,3 @@ class Cutter:
 
     def __call__(self, data: bytes) -> list[bytes]:
         return [data[at : at + self.size] for at in range(0, len(data), self.size)]
-
-
-def directions_of(steps: Iterable[Step]) -> set[int]:
-    return {step.direction for step in steps}
-
-
-__all__ = ["FROM_CLIENT", "FROM_SERVER", "Conversation", "Inner", "Step", "client", "line", "played", "server"]

@@ -15,7 +15,7 @@ from inspector.protocols.tls.handshake import KEY_UPDATE
 from tests.protocols.http1.playbook import Step, client, client_end, server, server_end
 from tests.protocols.tls.forge import ALERT, CLOSE_NOTIFY, HANDSHAKE, Keys12, Keys13, message
 from tests.protocols.tls.openssl import converse
-from tests.protocols.tls.playbook import Conversation, Inner, handshake_12, handshake_13, opaque
+from tests.protocols.tls.playbook import Conversation, Cutter, Inner, handshake_12, handshake_13, opaque
 
 GET = b"GET /%d HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n" + b"b" * 300
@@ -217,5 +217,5 @@ def test_a_lost_record_of_openssl_costs_about_its_plaintext(version: ssl.TLSVers
 def test_what_openssl_says_in_crumbs(version: ssl.TLSVersion, ciphers: str | None, size: int) -> None:
     steps, keylog = spoken(version, ciphers)
     inner = Inner()
-    Conversation(keylog, inner).play(steps, lambda data: [data[at : at + size] for at in range(0, len(data), size)])
+    Conversation(keylog, inner).play(steps, Cutter(size))
     assert inner.text == [b"".join(CLIENT_SAYS), b"".join(SERVER_SAYS)]
