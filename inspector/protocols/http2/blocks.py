@@ -76,10 +76,15 @@ class HeaderBlocks:
         self, flags: int, stream_id: int, payload: bytes, start: int, first: Arrival, end: int, arrival: Arrival
     ) -> None:
         """HEADERS, whose first byte is at offset `start` and came by `first`, up to `end`, come by `arrival`."""
-        if flags & (PADDED | PRIORITY_FLAG):
+        if flags & PRIORITY_FLAG and not flags & PADDED and len(payload) >= _PRIORITY_SIZE:
+            payload = payload[_PRIORITY_SIZE:]
+        elif flags & (PADDED | PRIORITY_FLAG):
             payload = self._fragment(payload, flags, _PRIORITY_SIZE if flags & PRIORITY_FLAG else 0, arrival)
         if flags & END_HEADERS:
-            section = self._read(payload, arrival)
+            section = read_section(self._table, payload)
+            self._table = section.table
+            if not section.plain:
+                self._look_again(section, arrival)
             over = flags & END_STREAM != 0
             self._streams.headers(self._direction, stream_id, section, over, start, first, end, arrival)
         else:
@@ -142,7 +147,10 @@ class HeaderBlocks:
             self._odd.tell(block.arrival, "header_too_long")
             self._cut(block)
             return
-        section = self._read(bytes(block.data), block.arrival)
+        section = read_section(self._table, bytes(block.data))
+        self._table = section.table
+        if not section.plain:
+            self._look_again(section, block.arrival)
         if block.promised is None:
             over = block.flags & END_STREAM != 0
             where = block.offset, block.first, block.end, block.arrival
@@ -160,15 +168,8 @@ class HeaderBlocks:
             return b""
         return part
 
-    def _read(self, block: bytes, arrival: Arrival) -> Section:
-        """Decode a whole block."""
-        section = read_section(self._table, block)
-        self._table = section.table
-        if not section.plain:
-            self._look_again(section, arrival)
-        return section
-
     def _look_again(self, section: Section, arrival: Arrival) -> None:
+        """A section with something odd, unknown, or rare about it."""
         update, allowed = section.largest_update, self._control.table_size[self._direction]
         if section.broken is not None:
             self._odd.tell(arrival, "bad_header_block", section.broken)

@@ -161,7 +161,7 @@ class Http2Decoder:
             if offset < side.body_end:
                 offset = self._step_over(side, chunk, offset, end)
             elif side.state is _FRAMES:
-                offset = self._hold(side, chunk, offset) if side.held else self._walk(side, chunk, offset)
+                offset = self._hold(side, chunk, offset) if side.held else self._walk(side, chunk, offset, end)
             elif side.state is _SEARCH:
                 offset = self._look_for_frames(side, chunk, offset)
             elif side.state is _START:
@@ -242,45 +242,51 @@ class Http2Decoder:
 
     # Frames
 
-    def _walk(self, side: _Side, chunk: StreamChunk, offset: int) -> int:
-        """Read frames from the start of one on, as far as they lie whole in a piece; the offset that was reached."""
-        view = chunk.view(offset)
-        arrival = chunk.arrival(offset)
-        direction, limit = side.direction, self._control.frame_size[side.direction]
-        size, position = len(view), 0
-        while size - position >= HEADER_SIZE:
-            high, low, kind, flags, stream_id = _unpack(view, position)
-            length = high << 8 | low
-            start = position + HEADER_SIZE
-            stop = start + length
-            if length > limit:
-                self._too_large(side, kind, flags, stream_id, length, offset + position, arrival)
-                if side.body_kind is not None or side.state is not _FRAMES:
-                    return offset + (start if side.state is _FRAMES else position)
-            if kind in _OF_EXCHANGES:
-                side.application_end = offset + stop
-                if kind == _DATA and side.blocks.open is None:
+    def _walk(self, side: _Side, chunk: StreamChunk, offset: int, end: int) -> int:
+        """Read frames from the start of one on, as far as each lies whole in a piece; the offset that was reached."""
+        direction, blocks, streams, frames = side.direction, side.blocks, self._streams, side.frames
+        limit = self._control.frame_size[direction]
+        while offset < end:
+            view = chunk.view(offset)
+            arrival = chunk.arrival(offset)
+            size, position = len(view), 0
+            while size - position >= HEADER_SIZE:
+                high, low, kind, flags, stream_id = _unpack(view, position)
+                length = high << 8 | low
+                start = position + HEADER_SIZE
+                stop = start + length
+                if length > limit:
+                    self._too_large(side, kind, flags, stream_id, length, offset + position, arrival)
+                    if side.body_kind is not None or side.state is not _FRAMES:
+                        return offset + (start if side.state is _FRAMES else position)
+                if kind in _OF_EXCHANGES:
+                    side.application_end = offset + stop
+                if kind == _DATA and blocks.open is None:
                     if stop > size or flags & PADDED:
                         self._start_body(side, kind, flags, stream_id, length, offset + start, arrival)
                         return offset + start
-                    side.frames["DATA"] += 1
+                    frames["DATA"] += 1
                     over = flags & END_STREAM != 0
-                    self._streams.data(
-                        direction, stream_id & MAX_STREAM_ID, length, length, over, offset + stop, arrival
-                    )
-                    position = stop
-                    continue
-            if stop > size:
-                break
-            payload = bytes(view[start:stop])
-            first = offset + position
-            self._frame(side, kind, flags, stream_id & MAX_STREAM_ID, payload, first, arrival, offset + stop, arrival)
-            position = stop
-        if position < size:
-            side.held += view[position:]
-            side.held_start = offset + position
-            side.first = side.newest = arrival
-        return offset + size
+                    streams.data(direction, stream_id & MAX_STREAM_ID, length, length, over, offset + stop, arrival)
+                elif stop > size:
+                    break
+                elif kind == _HEADERS and blocks.open is None:
+                    frames["HEADERS"] += 1
+                    stream_id &= MAX_STREAM_ID
+                    payload, first = bytes(view[start:stop]), offset + position
+                    blocks.headers(flags, stream_id, payload, first, arrival, offset + stop, arrival)
+                else:
+                    payload, first = bytes(view[start:stop]), offset + position
+                    stream_id &= MAX_STREAM_ID
+                    self._frame(side, kind, flags, stream_id, payload, first, arrival, offset + stop, arrival)
+                position = stop
+            if position < size:
+                side.held += view[position:]
+                side.held_start = offset + position
+                side.first = side.newest = arrival
+                return offset + size
+            offset += size
+        return offset
 
     def _take(self, side: _Side, chunk: StreamChunk, offset: int, wanted: int) -> Arrival:
         """Hold what the piece at `offset` has, up to `wanted` bytes held; how it came."""

@@ -51,8 +51,8 @@ class Section:
     """A header or trailer section. Shared: nobody changes it."""
 
     __slots__ = (
-        *("_kept", "_request", "_response", "broken", "forbidden", "known", "largest_update", "plain", "pseudo"),
-        *("small", "status", "table", "too_large"),
+        *("_kept", "_request", "_response", "broken", "forbidden", "grpc_status", "known", "largest_update", "plain"),
+        *("pseudo", "small", "status", "table", "too_large"),
     )
 
     def __init__(self, table: Table, block: bytes) -> None:
@@ -73,6 +73,7 @@ class Section:
         self.pseudo = any(name is not None and name.startswith(":") for name, _ in read.fields)
         """It has pseudo-header fields: a request's or a response's, not trailers."""
         self.status = _number(kept.get(":status"))
+        self.grpc_status = kept.get("grpc-status")
         self.known = read.known
         """Everything in it could be read."""
         self.broken = read.broken
@@ -82,10 +83,6 @@ class Section:
         """Nothing about it needs a second look."""
         self.table = read.table
         """What the direction's next block is read with."""
-
-    @property
-    def grpc_status(self) -> str | None:
-        return self._kept.get("grpc-status")
 
     def request(self) -> RequestFields:
         """It as a request's."""

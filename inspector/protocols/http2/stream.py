@@ -10,9 +10,9 @@ class Stream:
 
     __slots__ = ("above_goaway", "answered", "body", "credit", "damaged", "exchange", "id", "last", "state")
 
-    def __init__(self, stream_id: int, exchange: int | None, state: StreamState) -> None:
+    def __init__(self, stream_id: int, state: StreamState) -> None:
         self.id = stream_id
-        self.exchange = exchange
+        self.exchange: int | None = None
         """Index of its exchange; None as long as nothing was seen that makes one."""
         self.state = state
         self.answered = False

@@ -40,6 +40,8 @@ _HEADERS, _DATA, _END_STREAM, _PROMISE = (
     *(StreamInput.HEADERS, StreamInput.DATA, StreamInput.END_STREAM, StreamInput.PROMISE),
 )
 _IDLE, _CLIENT_DONE, _CLOSED = StreamState.IDLE, StreamState.CLIENT_DONE, StreamState.CLOSED
+#: After a request that ends with its header section.
+_REQUESTED = NEXT[NEXT[_IDLE][FROM_CLIENT][_HEADERS].state][FROM_CLIENT][_END_STREAM].state
 
 
 class Streams:
@@ -75,7 +77,8 @@ class Streams:
         """The connection began as HTTP/1: stream 1 is the request that asked for the upgrade (RFC 7540 section 3.2)."""
         self._upgraded = True
         self._highest = 1
-        self._add(Stream(1, None, _CLIENT_DONE))
+        self.open[1] = Stream(1, _CLIENT_DONE)
+        self._inflight = self._account.streams = self._account.peak_streams = 1
 
     # ---- header sections
 
@@ -85,29 +88,42 @@ class Streams:
     ) -> None:  # fmt: skip
         """A header or trailer section. `offset`, `first`: its first byte; `end`, `arrival`: of its last one; `over`:
         the message ends with it; `cut`: it is not whole."""
+        if section.forbidden:
+            self._note_forbidden(section, arrival)
         stream = self.open.get(stream_id)
-        new = stream is None
         if stream is None:
-            stream = self._begin(direction, stream_id, arrival)
-            if stream is None:
-                return
+            if direction == FROM_CLIENT and stream_id > self._highest and stream_id & 1:
+                stream = self._adopt(direction, stream_id, _HEADERS, arrival)
+            else:
+                stream = self._begin(direction, stream_id, arrival)
+                if stream is None:
+                    return
+            if direction == FROM_CLIENT and (section.pseudo or cut or not section.known):
+                exchange = stream.exchange = self.count
+                self.count += 1
+                packet, time_ns = arrival
+                self._emit(RequestReceived(packet, time_ns, exchange, stream_id, offset, first[0], section.request()))
+                if over and not cut:  # the usual request, without a body
+                    stream.state = _REQUESTED
+                    self._emit(MessageEnded(packet, time_ns, exchange, stream_id, FROM_CLIENT, end, 0, True))
+                    return
+                self._started(stream, FROM_CLIENT, end, arrival)
+            elif direction == FROM_SERVER:
+                self._response(stream, section, first, end, arrival, cut)
         elif not self._step(stream, direction, _HEADERS, arrival):
             return
-        if section.forbidden and len(self._account.forbidden_fields) < MAX_FORBIDDEN:
-            self._account.forbidden_fields += [ForbiddenField(arrival[0], name) for name in section.forbidden]
-        if direction == FROM_CLIENT:
-            if new and (section.pseudo or cut or not section.known):
-                stream.exchange = self._next_exchange()
-                self._started(stream, direction, end, arrival)
-                self._emit(RequestReceived(*arrival, stream.exchange, stream_id, offset, first[0], section.request()))
-            else:
-                self._trailers(stream, direction, section, end, arrival)
+        elif direction == FROM_CLIENT:
+            self._trailers(stream, direction, section, end, arrival)
         else:
             self._response(stream, section, first, end, arrival, cut)
         if cut:
             stream.damaged[direction] = True
         if over:
             self.end_message(stream, direction, end, arrival)
+
+    def _note_forbidden(self, section: Section, arrival: Arrival) -> None:
+        kept = self._account.forbidden_fields
+        kept += [ForbiddenField(arrival[0], name) for name in section.forbidden[: MAX_FORBIDDEN - len(kept)]]
 
     def _begin(self, direction: int, stream_id: int, arrival: Arrival) -> Stream | None:
         """The first frame of a stream, or one of a stream that is over: then None."""
@@ -130,29 +146,28 @@ class Streams:
         state, odd = NEXT[_IDLE][direction][what]
         if odd and not (self.lossy[FROM_CLIENT] or self.lossy[FROM_SERVER]):
             self._odd.tell(arrival, "unexpected_frame", f"{what.name} on stream {stream_id}, which was not opened")
-        stream = Stream(stream_id, None, state)
-        if stream_id & 1 and stream_id > self._highest:
-            self._highest = stream_id
-        above = self._goaway_above
-        if above is not None and direction == FROM_CLIENT and stream_id > above:
-            stream.above_goaway = True
-            self._account.streams_above_goaway += 1
         if len(self.open) >= MAX_STREAMS:
-            self._odd.tell_once(arrival, "too_many_streams", f"more than {MAX_STREAMS} in flight")
-            oldest = next(iter(self.open.values()))
-            self._cut(oldest)
-            self._close(oldest, arrival[1])
-        self._add(stream)
-        return stream
-
-    def _add(self, stream: Stream) -> None:
+            self._give_up_oldest(arrival)
+        stream = self.open[stream_id] = Stream(stream_id, state)
         account = self._account
-        self.open[stream.id] = stream
         account.streams += 1
-        if stream.id & 1:
+        if stream_id & 1:
+            if stream_id > self._highest:
+                self._highest = stream_id
             self._inflight += 1
             if self._inflight > account.peak_streams:
                 account.peak_streams = self._inflight
+            above = self._goaway_above
+            if above is not None and stream_id > above:
+                stream.above_goaway = True
+                account.streams_above_goaway += 1
+        return stream
+
+    def _give_up_oldest(self, arrival: Arrival) -> None:
+        self._odd.tell_once(arrival, "too_many_streams", f"more than {MAX_STREAMS} in flight")
+        oldest = next(iter(self.open.values()))
+        self._cut(oldest)
+        self._close(oldest, arrival[1])
 
     def _response(
         self, stream: Stream, section: Section, first: Arrival, end: int, arrival: Arrival, cut: bool
@@ -161,18 +176,22 @@ class Streams:
         if stream.answered or not (section.pseudo or cut or not section.known):
             self._trailers(stream, FROM_SERVER, section, end, arrival)
             return
-        unsolicited = stream.exchange is None and not (self._upgraded and stream.id == 1)
-        if stream.exchange is None:
-            stream.exchange = self._next_exchange()
+        exchange, unsolicited = stream.exchange, False
+        if exchange is None:
+            unsolicited = not (self._upgraded and stream.id == 1)
+            exchange = stream.exchange = self.count
+            self.count += 1
+        packet, time_ns = arrival
         if status is not None and 100 <= status < 200:
-            self._emit(InterimReceived(*arrival, stream.exchange, stream.id, status))
+            self._emit(InterimReceived(packet, time_ns, exchange, stream.id, status))
             return
         stream.answered = True
         self._started(stream, FROM_SERVER, end, arrival)
-        self._emit(ResponseReceived(*arrival, stream.exchange, stream.id, unsolicited, *first, section.response()))
-        grpc_status = section.grpc_status
-        if grpc_status is not None:
-            self._emit(TrailersReceived(*arrival, stream.exchange, stream.id, FROM_SERVER, grpc_status))
+        first_packet, first_ns = first
+        fields = section.response()
+        self._emit(ResponseReceived(packet, time_ns, exchange, stream.id, unsolicited, first_packet, first_ns, fields))
+        if section.grpc_status is not None:
+            self._emit(TrailersReceived(packet, time_ns, exchange, stream.id, FROM_SERVER, section.grpc_status))
 
     def _started(self, stream: Stream, direction: int, end: int, arrival: Arrival) -> None:
         stream.last[direction] = end, *arrival
@@ -191,9 +210,10 @@ class Streams:
             self._odd.tell(arrival, "unexpected_frame", f"PUSH_PROMISE of stream {promised} on stream {stream_id}")
             return
         stream = self._adopt(FROM_SERVER, promised, _PROMISE, arrival)
-        stream.exchange = self._next_exchange()
-        self._emit(RequestReceived(*arrival, stream.exchange, promised, NO_OFFSET, arrival[0], section.request()))
-        self._emit(MessageEnded(*arrival, stream.exchange, promised, FROM_CLIENT, NO_OFFSET, 0, True))
+        exchange = stream.exchange = self.count
+        self.count += 1
+        self._emit(RequestReceived(*arrival, exchange, promised, NO_OFFSET, arrival[0], section.request()))
+        self._emit(MessageEnded(*arrival, exchange, promised, FROM_CLIENT, NO_OFFSET, 0, True))
 
     # ---- bodies, and the end of messages
 
@@ -240,12 +260,14 @@ class Streams:
             assert stream.exchange is not None
             stream.last[direction] = None
             self.unfinished[direction] -= 1
-            whole = not stream.damaged[direction]
-            body = stream.body[direction]
-            self._emit(MessageEnded(*arrival, stream.exchange, stream.id, direction, end, body, whole))
-        stream.state, _ = NEXT[stream.state][direction][_END_STREAM]
-        if stream.state is _CLOSED or (stream.damaged[FROM_CLIENT] and direction == FROM_SERVER):
-            self._cut(stream)
+            packet, time_ns = arrival
+            whole, body = not stream.damaged[direction], stream.body[direction]
+            self._emit(MessageEnded(packet, time_ns, stream.exchange, stream.id, direction, end, body, whole))
+        state = stream.state = NEXT[stream.state][direction][_END_STREAM].state
+        if state is _CLOSED:
+            self._close(stream, arrival[1])
+        elif direction == FROM_SERVER and stream.damaged[FROM_CLIENT]:
+            self._cut(stream)  # the end of the request may have been in the hole
             self._close(stream, arrival[1])
 
     def reset(self, direction: int, stream_id: int, error: str, arrival: Arrival) -> None:
@@ -325,7 +347,3 @@ class Streams:
         for flow in self.flows:
             if flow.closed:
                 flow.forget(stream.id, time_ns)
-
-    def _next_exchange(self) -> int:
-        self.count += 1
-        return self.count - 1
