@@ -22,7 +22,9 @@ _LARGEST = 1 << 14
 #: The most bytes from the start of a run to the end of its last header.
 LONGEST_RUN = (RUN - 1) * (_HEADER_SIZE + _LARGEST) + _HEADER_SIZE
 
-_HEADERS_TYPE, _PUSH_PROMISE = 1, 5
+_HEADERS_TYPE, _SETTINGS, _PUSH_PROMISE = 1, 4, 5
+#: RST_STREAM, PING, GOAWAY, WINDOW_UPDATE.
+_CONTROL = frozenset((3, 6, 7, 8))
 _PADDED, _PRIORITY = 0x8, 0x20
 #: Indices of :authority, :method, :path and :scheme, and of :status.
 _REQUEST_FIELDS, _STATUS_FIELDS = range(1, 8), range(8, 15)
@@ -75,7 +77,21 @@ def run_at(data: bytes | bytearray, start: int) -> Run:
     return Run.ENDS if start < position == size else Run.MORE
 
 
-def sender_in(data: bytes) -> int | None:
+def unmistakable(data: bytes | bytearray, sender: int, highest_stream: int) -> bool:
+    """Whether `data` begins with a frame that nothing else looks like, from that side: a control frame without room
+    for anything else, or HEADERS that begin with the side's pseudo-header fields, on a stream up to the highest likely
+    one. DATA is mostly zeros."""
+    if len(data) < _HEADER_SIZE or _pattern().match(data) is None:
+        return False
+    stream = int.from_bytes(data[5:_HEADER_SIZE], "big")
+    if stream > highest_stream:
+        return False
+    if data[3] == _HEADERS_TYPE:
+        return sender_in(data) == sender
+    return data[3] in _CONTROL or (data[3] == _SETTINGS and data[4] == 1)
+
+
+def sender_in(data: bytes | bytearray) -> int | None:
     """Who sends the frames of a run that begins `data`: told by a header block's first field, if that is one of the
     static table's pseudo-header fields (RFC 7541 appendix A); None where it is not told."""
     position = 0

@@ -39,7 +39,10 @@ _MAX_FRAME_SIZE = (1 << 24) - 1
 class Control:
     """What both sides said about the connection."""
 
-    __slots__ = ("_account", "_emit", "_odd", "_pings", "_streams", "_unacknowledged", "frame_size", "table_size")
+    __slots__ = (
+        *("_account", "_emit", "_odd", "_pings", "_stray_acks", "_streams", "_unacknowledged", "frame_size"),
+        *("table_size",),
+    )
 
     def __init__(self, emit: Emit, account: Http2Account, odd: Oddities, streams: Streams) -> None:
         self._emit = emit
@@ -50,6 +53,8 @@ class Control:
         """By direction, in order; at most MAX_KEPT."""
         self._pings: dict[tuple[int, bytes], list[Ping]] = {}
         """Unanswered ones by sender and payload; at most MAX_PINGS were ever entered."""
+        self._stray_acks: dict[tuple[int, bytes], Arrival] = {}
+        """The first answer to a PING that was not seen, by sender of that and payload; at most MAX_PINGS."""
         self.frame_size = [DEFAULT_FRAME_SIZE, DEFAULT_FRAME_SIZE]
         """By direction: the largest payload that its receiver ever announced to take."""
         self.table_size = [DEFAULT_TABLE_SIZE, DEFAULT_TABLE_SIZE]
@@ -146,7 +151,8 @@ class Control:
             if len(account.pings) < MAX_PINGS:
                 ping = Ping(direction, arrival[0], text, arrival[1])
                 account.pings.append(ping)
-                self._pings.setdefault((direction, payload), []).append(ping)
+                if not self._answered_before(ping, payload):
+                    self._pings.setdefault((direction, payload), []).append(ping)
             self._emit(PingReceived(*arrival, direction, False, text, None))
             return
         waiting = self._pings.get((1 - direction, payload))
@@ -156,7 +162,18 @@ class Control:
             round_trip = ping.ack_ns = max(0, arrival[1] - ping.sent_ns)
             if not waiting:
                 del self._pings[1 - direction, payload]
+        elif len(self._stray_acks) < MAX_PINGS:
+            self._stray_acks.setdefault((1 - direction, payload), arrival)
         self._emit(PingReceived(*arrival, direction, True, text, round_trip))
+
+    def _answered_before(self, ping: Ping, payload: bytes) -> bool:
+        """Whether the answer was told already: behind a hole a PING is recognised late, after what followed it."""
+        answer = self._stray_acks.get((ping.direction, payload))
+        if answer is None or answer[0] <= ping.packet:
+            return False
+        del self._stray_acks[ping.direction, payload]
+        ping.ack_ns = max(0, answer[1] - ping.sent_ns)
+        return True
 
     def goaway(self, direction: int, payload: bytes, arrival: Arrival) -> None:
         """GOAWAY: the last stream that is looked at, an error and debug data."""
@@ -191,3 +208,5 @@ class Control:
         stream = self._streams.open.get(stream_id)
         if stream is not None:
             flow.stream_credit(stream, increment, *arrival)
+        elif self._streams.never_opened(stream_id):
+            self._odd.tell(arrival, "unexpected_frame", f"WINDOW_UPDATE on stream {stream_id}, which was not opened")

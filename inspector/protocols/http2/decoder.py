@@ -33,13 +33,15 @@ from inspector.protocols.http2.frames import (
     FrameType,
 )
 from inspector.protocols.http2.oddities import Oddities
-from inspector.protocols.http2.resync import Search
+from inspector.protocols.http2.resync import NOWHERE, Search
 from inspector.protocols.http2.streams import Streams
 
 #: Largest frame that is read; it is stepped over beyond that, as DATA always is.
 MAX_HELD = MAX_BLOCK
 #: Longest HTTP2-Settings value that is read: some hundred settings.
 MAX_UPGRADE_SETTINGS = 1024
+#: Behind a hole, streams are likely up to the highest before it and this many ids on.
+LIKELY_STREAMS = 2048
 
 _DATA, _HEADERS, _PUSH_PROMISE, _CONTINUATION = (
     *(int(FrameType.DATA), int(FrameType.HEADERS), int(FrameType.PUSH_PROMISE), int(FrameType.CONTINUATION)),
@@ -90,7 +92,7 @@ class _Side:
         """How the first byte held came."""
         self.newest: Arrival = (0, 0)
         """How the last byte held, or stepped over, came."""
-        self.search = Search(0)
+        self.search = Search(NOWHERE)
         self.lost_from = 0
         self.lost_how = ""
         """The code that says so, once frames are found again."""
@@ -183,6 +185,7 @@ class Http2Decoder:
             self._end_body(side, (packet, time_ns))
         if offset < end:
             self._lose_sight(side, offset)
+            side.search = Search(end)
 
     def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
         side = self._sides[direction]
@@ -411,6 +414,7 @@ class Http2Decoder:
     def _end_body(self, side: _Side, arrival: Arrival) -> None:
         kind, side.body_kind = side.body_kind, None
         assert kind is not None
+        self.skip_until[side.direction] = 0
         side.frames[TYPE_NAMES[kind]] += 1
         if kind != _DATA:
             return
@@ -430,19 +434,17 @@ class Http2Decoder:
 
     def _lose_sight(self, side: _Side, offset: int) -> None:
         """From `offset` on nobody knows what the bytes are: search for frames."""
-        if side.state is _SEARCH:
-            side.search = Search(offset)
-            return
         if side.state is _FRAMES:
             self._cut_block(side)
-        self._start_search(side, offset, "resynchronised")
+        if side.state is not _SEARCH:
+            self._start_search(side, offset, "resynchronised")
 
     def _start_search(self, side: _Side, offset: int, how: str) -> None:
         side.blocks.lose_table()
         self._streams.lose(side.direction)
         side.state = _SEARCH
         side.held = bytearray()
-        side.search = Search(offset)
+        side.search = Search(NOWHERE)
         side.lost_from, side.lost_how = offset, how
 
     def _look_for_frames(self, side: _Side, chunk: StreamChunk, offset: int) -> int:
@@ -453,7 +455,7 @@ class Http2Decoder:
 
     def _found(self, side: _Side, ended: bool = False) -> None:
         """Go on from where frames are recognised again, if they are."""
-        found = side.search.found(side.direction, ended)
+        found = side.search.found(side.direction, self._streams.highest + LIKELY_STREAMS, ended)
         if found is None:
             return
         arrival = found.arrival(found.offset)

@@ -69,7 +69,6 @@ TRANSITIONS: dict[tuple[StreamState, int, StreamInput], Next] = {
     (_S.IDLE, FROM_SERVER, _I.RST_STREAM): Next(_S.CLOSED, odd=True),
     (_S.IDLE, FROM_SERVER, _I.PROMISE): Next(_S.RESERVED),
     (_S.RESERVED, FROM_SERVER, _I.HEADERS): Next(_S.CLIENT_DONE),
-    (_S.RESERVED, FROM_SERVER, _I.WINDOW_UPDATE): Next(_S.RESERVED, odd=True),
     (_S.OPEN, FROM_CLIENT, _I.HEADERS): Next(_S.OPEN),
     (_S.OPEN, FROM_SERVER, _I.HEADERS): Next(_S.OPEN),
     (_S.OPEN, FROM_CLIENT, _I.DATA): Next(_S.OPEN),

@@ -48,15 +48,15 @@ class Streams:
     """The streams of both sides."""
 
     __slots__ = (
-        *("_account", "_emit", "_goaway_above", "_highest", "_inflight", "_odd", "_reset", "count", "flows", "lossy"),
-        *("_upgraded", "open", "unfinished"),
+        *("_account", "_emit", "_goaway_above", "_inflight", "_odd", "_reset", "_upgraded", "count", "flows"),
+        *("highest", "lossy", "open", "unfinished"),
     )
 
     def __init__(self, emit: Emit, account: Http2Account, odd: Oddities) -> None:
         self._emit = emit
         self._account = account
         self._odd = odd
-        self._highest = 0
+        self.highest = 0
         """The client's highest stream id so far."""
         self._inflight = 0
         """Streams of the client in flight."""
@@ -76,7 +76,7 @@ class Streams:
     def upgraded(self) -> None:
         """The connection began as HTTP/1: stream 1 is the request that asked for the upgrade (RFC 7540 section 3.2)."""
         self._upgraded = True
-        self._highest = 1
+        self.highest = 1
         self.open[1] = Stream(1, _CLIENT_DONE)
         self._inflight = self._account.streams = self._account.peak_streams = 1
 
@@ -92,7 +92,7 @@ class Streams:
             self._note_forbidden(section, arrival)
         stream = self.open.get(stream_id)
         if stream is None:
-            if direction == FROM_CLIENT and stream_id > self._highest and stream_id & 1:
+            if direction == FROM_CLIENT and stream_id > self.highest and stream_id & 1:
                 stream = self._adopt(direction, stream_id, _HEADERS, arrival)
             else:
                 stream = self._begin(direction, stream_id, arrival)
@@ -113,7 +113,8 @@ class Streams:
         elif not self._step(stream, direction, _HEADERS, arrival):
             return
         elif direction == FROM_CLIENT:
-            self._trailers(stream, direction, section, end, arrival)
+            if not section.pseudo:  # else it is a request that is recognised too late, behind a hole
+                self._trailers(stream, direction, section, end, arrival)
         else:
             self._response(stream, section, first, end, arrival, cut)
         if cut:
@@ -128,9 +129,9 @@ class Streams:
     def _begin(self, direction: int, stream_id: int, arrival: Arrival) -> Stream | None:
         """The first frame of a stream, or one of a stream that is over: then None."""
         if direction == FROM_CLIENT:
-            new = stream_id & 1 and (stream_id > self._highest or self.lossy[FROM_CLIENT])
+            new = stream_id & 1 and (stream_id > self.highest or self.lossy[FROM_CLIENT])
         elif stream_id & 1:
-            new = stream_id > self._highest or self.lossy[FROM_CLIENT]
+            new = stream_id > self.highest or self.lossy[FROM_CLIENT]
         else:
             new = self.lossy[FROM_SERVER]
         if not new or not stream_id or stream_id in self._reset:
@@ -152,8 +153,8 @@ class Streams:
         account = self._account
         account.streams += 1
         if stream_id & 1:
-            if stream_id > self._highest:
-                self._highest = stream_id
+            if stream_id > self.highest:
+                self.highest = stream_id
             self._inflight += 1
             if self._inflight > account.peak_streams:
                 account.peak_streams = self._inflight
@@ -249,7 +250,7 @@ class Streams:
     def _unknown_data(self, direction: int, stream_id: int, arrival: Arrival) -> Stream | None:
         if stream_id in self._reset:
             return None
-        if self.lossy[direction] or self.lossy[1 - direction] or stream_id > self._highest:
+        if self.lossy[direction] or self.lossy[1 - direction] or stream_id > self.highest:
             return self._adopt(direction, stream_id, _DATA, arrival)
         self._odd.tell(arrival, "unexpected_frame", f"DATA on stream {stream_id}, which is over or never was")
         return None
@@ -281,7 +282,7 @@ class Streams:
         exchange = None if stream is None else stream.exchange
         self._emit(StreamReset(*arrival, exchange, stream_id, direction, error))
         if stream is None:
-            if stream_id > self._highest and stream_id & 1 and not any(self.lossy):
+            if self.never_opened(stream_id):
                 self._odd.tell(arrival, "unexpected_frame", f"RST_STREAM on stream {stream_id}, which was not opened")
             return
         self._cut(stream)
@@ -330,6 +331,10 @@ class Streams:
         self._emit(MessageEnded(packet, time_ns, stream.exchange, stream.id, direction, end, body, False))
 
     # ---- small things
+
+    def never_opened(self, stream_id: int) -> bool:
+        """Whether a stream of the client's is certain not to have begun."""
+        return stream_id & 1 == 1 and stream_id > self.highest and not any(self.lossy)
 
     def _step(self, stream: Stream, direction: int, what: StreamInput, arrival: Arrival) -> bool:
         """Whether what came is something for the stream; else it is told."""

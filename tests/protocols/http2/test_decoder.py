@@ -424,6 +424,17 @@ class TestHoles:
         ]
         assert not account(conversation.events).headers_reliable
 
+    def test_right_behind_a_hole_one_unmistakable_frame_will_do(self) -> None:
+        request = headers(3, Blocks()(get("/next")), 0x5)
+        assert exchanged(client(REQUEST), client_lost(90), client(request[:5]), client(request[5:]))[2:] == [
+            "6: ! resynchronised (90 bytes skipped)",
+            "7: #1/3 > GET /next",
+            "7: #1/3 > end, 0 bytes",
+        ]
+        unlikely = headers(5001, Blocks()(get("/next")), 0x5)
+        for other in (unlikely, headers(3, Blocks()(OK), 0x5), data(1, b"x"), SETTINGS):
+            assert exchanged(client(REQUEST), client_lost(90), client(other))[2:] == []
+
     def test_a_hole_in_a_header_block(self) -> None:
         block = plain(get("/long", ("x-request-id", "y" * 90)))
         lines = exchanged(
