@@ -2,7 +2,7 @@
 
 For programs whose sockets are observed and that speak HTTP/2 by h2 (httpx, and the clients written out here). The
 frames are h2's own objects, taken between its state machine and its bytes. A connection of h2 belongs to the socket
-that was connected last: such programs connect one after the other. CONTINUATION is not seen: h2 joins it to HEADERS.
+that was connected last: such programs connect one after the other. h2 joins CONTINUATION that it reads to HEADERS.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .observed import ACCOUNTS
 _TYPES = {
     "DataFrame": "DATA",
     "HeadersFrame": "HEADERS",
+    "ContinuationFrame": "CONTINUATION",
     "PriorityFrame": "PRIORITY",
     "RstStreamFrame": "RST_STREAM",
     "SettingsFrame": "SETTINGS",

@@ -115,6 +115,7 @@ class _NginxConnection:
         frame = Frame("client", name, stream)
         frame.ack = name in ("SETTINGS", "PING") and bool(flags & 1)
         frame.end_stream = name in ("DATA", "HEADERS") and bool(flags & 1)
+        assert name != "HEADERS" or flags & 4, "nginx does not log CONTINUATION"
         if name == "DATA":
             assert not flags & 8, "nginx does not log the length of padding"
             frame.body_bytes = length

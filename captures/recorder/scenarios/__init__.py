@@ -12,6 +12,7 @@ _FAMILIES = (
     "tls_suites",
     "http2_servers",
     "http2_clients",
+    "http2_messages",
     "inside",
 )
 
