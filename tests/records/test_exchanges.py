@@ -111,3 +111,17 @@ def test_a_body_that_ends_with_the_connection_ends_at_its_last_byte() -> None:
     assert exchange.complete
     (endpoint,) = inspect(talk).endpoints
     assert endpoint.requests_per_connection.histogram == {"1": 1}
+
+
+def test_the_answer_that_opens_a_tunnel_announces_no_close() -> None:
+    talk = opened().c(b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\nConnection: close\r\n\r\n")
+    talk.s(b"HTTP/1.0 200 Connection established\r\n\r\n").exchange().close("server")
+    connection = the(talk)
+    assert connection.closed is not None
+    assert connection.closed.announced is None
+    assert [exchange.inside for exchange in connection.exchanges] == [False, True]
+    inside = opened().c(b"CONNECT a:80 HTTP/1.1\r\n\r\n").s(b"HTTP/1.1 200 OK\r\n\r\n").c(REQUEST)
+    closed = the(inside.s(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").close("server")).closed
+    assert closed is not None
+    assert closed.announced is not None
+    assert closed.announced.packet == 7
