@@ -16,7 +16,7 @@ import binascii
 from base64 import b64decode
 from enum import Enum
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Arrival, Ending, StreamChunk
+from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Arrival, Ending, Pieces, StreamChunk
 from inspector.events import Http2Account, Http2Started
 from inspector.protocols.decoder import Emit
 from inspector.protocols.http2.blocks import MAX_BLOCK, HeaderBlocks
@@ -38,6 +38,8 @@ from inspector.protocols.http2.streams import Streams
 
 #: Largest frame that is read; it is stepped over beyond that, as DATA always is.
 MAX_HELD = MAX_BLOCK
+#: How much a search takes at a time: what it finds is read again.
+_SEARCH_STEP = 4096
 #: Longest HTTP2-Settings value that is read: some hundred settings.
 MAX_UPGRADE_SETTINGS = 1024
 #: Behind a hole, streams are likely up to the highest before it and this many ids on.
@@ -75,7 +77,7 @@ class _Side:
 
     __slots__ = (
         *("application_end", "blocks", "body_end", "body_flags", "body_id", "body_kind", "body_padding"),
-        *("body_position", "body_seen", "body_start", "direction", "first", "frames", "held", "held_start"),
+        *("body_position", "body_seen", "body_start", "direction", "first", "found", "frames", "held", "held_start"),
         *("lost_from", "lost_how", "newest", "search", "state"),
     )
 
@@ -93,6 +95,8 @@ class _Side:
         self.newest: Arrival = (0, 0)
         """How the last byte held, or stepped over, came."""
         self.search = Search(NOWHERE)
+        self.found: Pieces | None = None
+        """What a search has found, and is to be read again."""
         self.lost_from = 0
         self.lost_how = ""
         """The code that says so, once frames are found again."""
@@ -158,20 +162,37 @@ class Http2Decoder:
 
     def data(self, chunk: StreamChunk) -> None:
         side = self._sides[chunk.direction]
-        offset, end = chunk.offset, chunk.offset + chunk.length
+        reached = self._read(side, chunk, chunk.offset)
+        if side.found is None:
+            return
+        waiting = [(chunk, reached)]  # what a search has found comes before the rest of the chunk in which it ended
+        while waiting:
+            if side.found is not None:
+                waiting.append((side.found, side.found.offset))
+                side.found = None
+            now, offset = waiting.pop()
+            reached = self._read(side, now, offset)
+            if side.found is not None:
+                waiting.append((now, reached))
+
+    def _read(self, side: _Side, chunk: StreamChunk, offset: int) -> int:
+        """Read from `offset` on, up to the chunk's end or until a search has found something; the offset reached."""
+        end = chunk.offset + chunk.length
         while offset < end:
             if offset < side.body_end:
                 offset = self._step_over(side, chunk, offset, end)
             elif side.state is _FRAMES:
                 offset = self._hold(side, chunk, offset) if side.held else self._walk(side, chunk, offset, end)
-            elif side.state is _SEARCH:
-                offset = self._look_for_frames(side, chunk, offset)
-            elif side.state is _START:
-                offset = self._read_start(side, chunk, offset)
+            elif side.state is _ENDED:
+                return end
             else:
-                return
+                read = self._look_for_frames if side.state is _SEARCH else self._read_start
+                offset = read(side, chunk, offset)
+                if side.found is not None:
+                    return offset
         if side.application_end > chunk.offset:
             self._application[chunk.direction] = chunk.arrival(min(side.application_end, end) - 1)
+        return end
 
     def gap(self, direction: int, offset: int, length: int, packet: int, time_ns: int) -> None:
         side, end = self._sides[direction], offset + length
@@ -191,6 +212,9 @@ class Http2Decoder:
         side = self._sides[direction]
         if side.state is _SEARCH:
             self._found(side, ended=True)
+            if (found := side.found) is not None:
+                side.found = None
+                self.data(found)
         if side.body_kind == _DATA:
             body = min(side.body_position, side.body_end - side.body_padding) - side.body_start
             if side.body_seen > side.body_start:
@@ -221,7 +245,9 @@ class Http2Decoder:
     def _read_start(self, side: _Side, chunk: StreamChunk, offset: int) -> int:
         """The preface of a side, the server's being SETTINGS (RFC 9113 section 3.4); the offset that was reached."""
         wanted = _PREFACE_SIZE if side.direction == FROM_CLIENT else HEADER_SIZE
+        before = len(side.held)
         arrival = self._take(side, chunk, offset, wanted)
+        side.search.add(offset, side.held[before:], arrival)
         offset = side.held_start + len(side.held)
         if side.direction == FROM_CLIENT:
             right = PREFACE.startswith(side.held)
@@ -229,9 +255,9 @@ class Http2Decoder:
             right = len(side.held) < HEADER_SIZE or _is_first_settings(side.held)
         if not right:
             began = self._prefaced and side.direction == FROM_SERVER
-            held = side.held
+            search = side.search
             self._start_search(side, side.held_start, "not_http" if began else "mid_message")
-            side.search.add(side.held_start, held, side.first)
+            side.search = search
             self._found(side)
         elif len(side.held) == wanted:
             side.state = _FRAMES
@@ -259,6 +285,8 @@ class Http2Decoder:
                 start = position + HEADER_SIZE
                 stop = start + length
                 if length > limit:
+                    if kind in _OF_EXCHANGES:
+                        side.application_end = offset + stop
                     self._too_large(side, kind, flags, stream_id, length, offset + position, arrival)
                     if side.body_kind is not None or side.state is not _FRAMES:
                         return offset + (start if side.state is _FRAMES else position)
@@ -448,13 +476,13 @@ class Http2Decoder:
         side.lost_from, side.lost_how = offset, how
 
     def _look_for_frames(self, side: _Side, chunk: StreamChunk, offset: int) -> int:
-        view = chunk.view(offset)
+        view = chunk.view(offset)[:_SEARCH_STEP]
         side.search.add(offset, view, chunk.arrival(offset))
         self._found(side)
         return offset + len(view)
 
     def _found(self, side: _Side, ended: bool = False) -> None:
-        """Go on from where frames are recognised again, if they are."""
+        """Whether frames are recognised again: then what was found is to be read before anything else."""
         found = side.search.found(side.direction, self._streams.highest + LIKELY_STREAMS, ended)
         if found is None:
             return
@@ -465,7 +493,7 @@ class Http2Decoder:
             self._odd.tell(arrival, side.lost_how, f"{skipped} bytes skipped")
         side.state = _FRAMES
         side.held = bytearray()
-        self.data(found)
+        side.found = found
 
 
 def _is_first_settings(header: bytearray) -> bool:

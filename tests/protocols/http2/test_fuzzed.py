@@ -1,0 +1,41 @@
+"""What fuzzing found in the HTTP/2 decoder, each as small as it gets."""
+
+from __future__ import annotations
+
+from inspector.events import Http2Started, SettingsReceived
+from tests.protocols.http1.playbook import Conversation, Step, client
+from tests.protocols.http2.playbook import OPENING, SETTINGS_ACK, headers, played
+
+#: A type that no registry has, and larger than is allowed: no frame.
+NO_FRAME = b"\x00\xff\xff\x70" + bytes(5)
+
+
+def crumbs(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+def alike(*steps: Step) -> Conversation:
+    """A conversation that is the same cut into bytes."""
+    whole, cut = played(steps), played(steps, crumbs)
+    assert cut.events == whole.events
+    assert cut.decoder.application_packet == whole.decoder.application_packet
+    return whole
+
+
+def test_sight_may_be_lost_and_found_many_times_in_one_piece() -> None:
+    """One loss inside the other took as many stack frames."""
+    rows = 3000
+    conversation = played([client((SETTINGS_ACK * 3 + NO_FRAME) * rows)])
+    assert sum(isinstance(event, SettingsReceived) for event in conversation.events) == 3 * rows
+
+
+def test_what_is_found_behind_half_a_preface_came_with_its_own_packet() -> None:
+    conversation = alike(client(b"PRI *"), client(SETTINGS_ACK * 3))
+    (started,) = [event for event in conversation.events if isinstance(event, Http2Started)]
+    assert started.packet == 2
+
+
+def test_a_header_block_that_is_stepped_over_is_an_exchanges_in_one_piece_too() -> None:
+    huge = headers(1, bytes(1 << 20))
+    conversation = alike(*OPENING, client(huge[:3000]))
+    assert conversation.decoder.application_packet == len(OPENING) + 1
