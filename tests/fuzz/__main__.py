@@ -1,4 +1,5 @@
-"""`python -m tests.fuzz --minutes 10 [--seed S] [--corpus DIR...]`: run, report, exit 1 when something failed.
+"""`python -m tests.fuzz --minutes 10 [--target tls|http2|websocket] [--seed S] [--corpus DIR...]`: run, report, exit 1
+when something failed.
 
 `python -m tests.fuzz --replay FILE` examines one kept input again, in this process; with `--shrink` it makes the file
 as small as it can while the failure stays the same.
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz.inputs import Input
+from tests.fuzz.inputs import TARGETS, Input
 from tests.fuzz.runner import KEPT, Outcome, Settings, fuzz
 from tests.fuzz.shrink import shrink
 from tests.fuzz.target import examine
@@ -22,6 +23,7 @@ def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--target", choices=TARGETS, default="all", help="one protocol's decoder, from recordings")
     parser.add_argument("--inputs", type=int, default=1 << 62, metavar="N", help="stop after N inputs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, metavar="I", help="begin with input I of the seed")
@@ -34,7 +36,13 @@ def main(arguments: list[str]) -> int:
         return _replay(options.replay, shrinking=options.shrink)
     last = options.first + options.inputs
     settings = Settings(
-        options.seed, options.minutes * 60, options.first, last, options.corpus, failures=options.failures
+        options.seed,
+        options.minutes * 60,
+        options.first,
+        last,
+        options.corpus,
+        target=options.target,
+        failures=options.failures,
     )
     outcome = fuzz(settings)
     _report(outcome, settings)
@@ -44,7 +52,8 @@ def main(arguments: list[str]) -> int:
 def _report(outcome: Outcome, settings: Settings) -> None:
     print(f"{outcome.inputs} inputs of seed {settings.seed}, {outcome.failed.total()} failed")
     for seconds, index in outcome.slow[:5]:
-        print(f"slow: input {index} took {seconds:.1f} s (--seed {settings.seed} --first {index} --inputs 1)")
+        again = f"--target {settings.target} --seed {settings.seed} --first {index} --inputs 1"
+        print(f"slow: input {index} took {seconds:.1f} s ({again})")
     for where, count in outcome.failed.most_common():
         print(f"{count} times: {where}")
     for saved in outcome.saved:

@@ -35,6 +35,7 @@ class Settings:
     last: int = 1 << 62
     """Inputs [first, last)."""
     corpus: Sequence[Path] = ()
+    target: str = "all"
     failures: Path = KEPT
     input_seconds: float = 20.0
     """An input that takes longer is a hang."""
@@ -73,6 +74,7 @@ def _run_worker(settings: Settings, outcome: Outcome, first: int, current: Path,
     """One worker from input `first` until it ends; returns the input to go on with."""
     command = [sys.executable, "-m", "tests.fuzz.worker", "--seed", str(settings.seed), "--first", str(first)]
     command += ["--last", str(settings.last), "--input", str(current), "--examine", settings.examine]
+    command += ["--target", settings.target]
     command += ["--corpus", *(str(folder.resolve()) for folder in settings.corpus)]
     with tempfile.TemporaryFile() as errors:
         worker = subprocess.Popen(command, cwd=_REPOSITORY, stdout=subprocess.PIPE, stderr=errors)
@@ -135,7 +137,8 @@ def _note(
         return
     settings.failures.mkdir(parents=True, exist_ok=True)
     kind = "start" if running is None else running["kind"]
-    saved = settings.failures / f"seed{settings.seed}-{message['failed']}.{kind}"
+    prefix = "" if settings.target == "all" else f"{settings.target}-"
+    saved = settings.failures / f"{prefix}seed{settings.seed}-{message['failed']}.{kind}"
     if kept.exists():
         shutil.move(kept, saved)
     saved.with_suffix(".txt").write_text(f"{where}\n\n{message['what']}\n", encoding="utf-8")

@@ -7,24 +7,32 @@ how a capture is cut into batches nor how a stream is cut into chunks shows in t
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Iterator
-from itertools import chain, zip_longest
+import sys
+from collections.abc import Callable, Iterator
+from enum import Enum
+from functools import cache
+from itertools import accumulate, chain, groupby, zip_longest
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from inspector.bytestream import Ending, Piece
-from inspector.engine import Inspector, Options
+from inspector.bytestream import Ending, Piece, Pieces
+from inspector.engine import Inspector, Options, decoders
 from inspector.errors import CaptureError
 from inspector.events import Event
 from inspector.inspection import Inspection
 from inspector.packets.batch import PacketBatch, RawBatch
 from inspector.packets.decode import PacketDecoder
-from inspector.protocols.decoder import StreamDecoder
+from inspector.protocols.decoder import Emit, StreamDecoder
+from inspector.protocols.detect import H2C, TLS
 from inspector.protocols.http1.decoder import Http1Decoder
+from inspector.protocols.tls.keylog import KeyLog
+from inspector.protocols.websocket import WebSocketDecoder
 from inspector.records.capture import Report
 from inspector.report.json import json_report
 from inspector.report.layout import Screen
@@ -33,7 +41,8 @@ from inspector.report.table import View, table
 from inspector.sources.open import open_capture
 from inspector.sources.source import BATCH_ROWS
 from tests.fuzz import streams
-from tests.fuzz.inputs import CAPTURE, Input
+from tests.fuzz.inputs import CAPTURE, STREAM, Input
+from tests.recordings import CAPTURES
 
 #: Rows of the batches that a capture is read in a second time: few where that does not take long, and odd.
 FEW_ROWS, MORE_ROWS = 7, 61
@@ -43,6 +52,10 @@ LARGE_CAPTURE = 5_000
 STORIES = 5
 #: Bytes of a chunk when a stream is told a second time.
 OTHER_CHUNK = 3
+#: The same for a large stream, and from how many bytes on it is one.
+LARGE_CHUNK, LARGE_STREAM = 97, 20_000
+#: What a decoder may keep in the end, whatever it was told; a stream has half a million bytes at most.
+MAX_RETAINED = 4_000_000
 _STYLE = re.compile("\x1b\\[[0-9;]*m")
 NARROW, WIDE = Screen(width=80, colour=True), Screen()
 
@@ -57,7 +70,7 @@ def examine(tried: Input, path: Path) -> None:
     if tried.kind == CAPTURE:
         examine_capture(path)
     else:
-        examine_stream(streams.decode(tried.content))
+        examine_stream(streams.decode(tried.content), tried.kind)
 
 
 def examine_capture(path: Path) -> None:
@@ -84,7 +97,7 @@ def run_capture(path: Path, batch_rows: int) -> bytes:
 
 def inspect_capture(path: Path, batch_rows: int) -> Inspection:
     """What the engine learns from a capture, events and all. Raises CaptureError."""
-    inspector = Inspector(Options(events=True))
+    inspector = Inspector(Options(events=True, keys=recorded_keys()))
     with open_capture([str(path)], batch_rows=batch_rows) as source:
         for batch in source:
             inspector.feed(batch)
@@ -193,38 +206,113 @@ def _check_report(report: Report) -> None:
         require(counted == ended + endpoint.still_open, "closes add up")
 
 
-def examine_stream(steps: list[streams.Step]) -> None:
-    """Tell a decoder the same twice, in whole chunks and in crumbs: the events are the same."""
-    whole, crumbs = (_events(steps, size) for size in (None, OTHER_CHUNK))
-    if whole != crumbs:
-        raise CheckError(f"events do not depend on chunks: {_first_difference(whole, crumbs)}")
+@cache
+def _key_logs() -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(CAPTURES.glob("*/keys.log")))
 
 
-def _first_difference(whole: list[Event], crumbs: list[Event]) -> str:
-    pairs = zip_longest(whole, crumbs)
-    one, other = next((one, other) for one, other in pairs if one != other)
-    return f"{type(one).__name__} against {type(other).__name__}\n{one} in whole, {other} in crumbs"
+def recorded_keys() -> KeyLog:
+    """The keys of all recordings."""
+    keys = KeyLog()
+    keys.add_whole(_key_logs())
+    return keys
 
 
-def _events(steps: list[streams.Step], chunk: int | None) -> list[Event]:
-    events: list[Event] = []
-    decoder = Http1Decoder(events.append)
-    offsets = [0, 0]
+def examine_stream(steps: list[streams.Step], kind: str = STREAM) -> None:
+    """Tell a decoder the same in whole pieces, in crumbs, and in chunks of many packets: what it says is the same."""
+    size = sum(len(step.data) for step in steps)
+    crumb = OTHER_CHUNK if size < LARGE_STREAM else LARGE_CHUNK
+    whole, crumbs, together = Told(kind), Told(kind), Told(kind)
     for packet, step in enumerate(steps, 1):
-        _tell(decoder, step, packet, offsets, chunk)
-    return events
+        whole.tell(step, packet)
+        crumbs.tell(step, packet, crumb)
+    for packet, run in _runs(steps):
+        if len(run) == 1:
+            together.tell(run[0], packet)
+        else:
+            together.tell_together(run, packet)
+    for told, how in ((crumbs, "crumbs"), (together, "chunks of many packets")):
+        if whole.events != told.events:
+            raise CheckError(f"events do not depend on chunks: {_first_difference(whole.events, told.events, how)}")
+        require(whole.last() == told.last(), f"protocol and application bytes do not depend on chunks: {how}")
+    kept = retained(whole.decoder, whole.events)
+    require(kept < MAX_RETAINED, f"a decoder keeps no more than {MAX_RETAINED} bytes: {kept} from {size}")
 
 
-def _tell(decoder: StreamDecoder, step: streams.Step, packet: int, offsets: list[int], chunk: int | None) -> None:
-    time_ns = packet * 1_000_000
-    direction = step.direction
-    if step.what == streams.END:
-        decoder.end(direction, Ending(step.ending), packet, time_ns)
-    elif step.what == streams.GAP:
-        decoder.gap(direction, offsets[direction], step.length, packet, time_ns)
-        offsets[direction] += step.length
-    else:
-        for start in range(0, len(step.data), chunk or len(step.data)):
-            piece = step.data[start : start + (chunk or len(step.data))]
-            decoder.data(Piece(direction, offsets[direction], piece, packet, time_ns))
-            offsets[direction] += len(piece)
+def _first_difference(whole: list[Event], other: list[Event], how: str) -> str:
+    pairs = zip_longest(whole, other)
+    one, two = next((one, two) for one, two in pairs if one != two)
+    return f"{type(one).__name__} against {type(two).__name__}\n{one} in whole, {two} in {how}"
+
+
+def _runs(steps: list[streams.Step]) -> Iterator[tuple[int, list[streams.Step]]]:
+    """Steps, those of one direction's data that follow one another together; each with the first one's number."""
+    packet = 1
+    for _, group in groupby(steps, key=lambda step: (step.what, step.direction) if step.what == streams.DATA else step):
+        run = list(group)
+        if run[0].what == streams.DATA:
+            yield packet, run
+        else:
+            yield from ((packet + at, [step]) for at, step in enumerate(run))
+        packet += len(run)
+
+
+class Told:
+    """A decoder, and what it said."""
+
+    def __init__(self, kind: str) -> None:
+        self.events: list[Event] = []
+        self.keys = KeyLog()
+        self.decoder = _maker(kind, self.keys)(self.events.append)
+        self._offsets = [0, 0]
+
+    def last(self) -> tuple[object, ...]:
+        """What the decoder says in the end."""
+        return self.decoder.protocol, self.decoder.application_packet, self.decoder.application_ns
+
+    def tell(self, step: streams.Step, packet: int, chunk: int | None = None) -> None:
+        """One step, in pieces of `chunk` bytes."""
+        time_ns = packet * 1_000_000
+        direction = step.direction
+        if step.what == streams.KEYS:
+            self.keys.add(step.data)
+        elif step.what == streams.END:
+            self.decoder.end(direction, Ending(step.ending), packet, time_ns)
+        elif step.what == streams.GAP:
+            self.decoder.gap(direction, self._offsets[direction], step.length, packet, time_ns)
+            self._offsets[direction] += step.length
+        else:
+            for start in range(0, len(step.data), chunk or len(step.data)):
+                piece = step.data[start : start + (chunk or len(step.data))]
+                self.decoder.data(Piece(direction, self._offsets[direction], piece, packet, time_ns))
+                self._offsets[direction] += len(piece)
+
+    def tell_together(self, steps: list[streams.Step], packet: int) -> None:
+        """Data of one direction, packet by packet, in one chunk; the first packet is `packet`."""
+        direction = steps[0].direction
+        data = [step.data for step in steps]
+        ends = list(accumulate(map(len, data), initial=self._offsets[direction]))
+        self._offsets[direction] = ends.pop()
+        packets = range(packet, packet + len(data))
+        self.decoder.data(Pieces(direction, ends, data, packets, [each * 1_000_000 for each in packets]))
+
+
+def _maker(kind: str, keys: KeyLog) -> Callable[[Emit], StreamDecoder]:
+    if kind == STREAM:
+        return Http1Decoder
+    return WebSocketDecoder if kind == "websocket" else decoders(keys)[{"tls": TLS, "http2": H2C}[kind]]
+
+
+def retained(decoder: StreamDecoder, events: list[Event]) -> int:
+    """Bytes of all objects that only the decoder keeps, its events not counted."""
+    seen = {id(events)}
+    waiting: list[object] = [decoder]
+    size = 0
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, type | ModuleType | FunctionType | BuiltinFunctionType | KeyLog | Enum):
+            continue
+        seen.add(id(one))
+        size += sys.getsizeof(one)
+        waiting += gc.get_referents(one)
+    return size

@@ -15,10 +15,11 @@ from inspector.bytestream import Ending
 from tests.fuzz import __main__ as command
 from tests.fuzz import streams, target
 from tests.fuzz.containers import split
-from tests.fuzz.inputs import CAPTURE, STREAM, Corpus, Input
+from tests.fuzz.inputs import CAPTURE, STREAM, TARGETS, Corpus, Input
 from tests.fuzz.mutations import MUTATIONS
 from tests.fuzz.runner import Outcome, Settings, fuzz
 from tests.fuzz.shrink import shrink
+from tests.fuzz.target import Told, examine_stream, retained
 from tests.fuzz.worker import failure_of
 
 
@@ -32,6 +33,65 @@ def test_undamaged_corpus_is_fine(corpus: Corpus, tmp_path: Path) -> None:
     tried += [Input(STREAM, streams.encode(dialogue)) for dialogue in corpus.dialogues]
     for one in tried:
         assert failure_of(one, tmp_path / "input", target.examine) is None
+
+
+PROTOCOLS = sorted(set(TARGETS) - {"all"})
+
+
+@pytest.fixture(scope="module")
+def narrowed() -> dict[str, Corpus]:
+    return {target: Corpus(target=target) for target in PROTOCOLS}
+
+
+@pytest.mark.parametrize("target", PROTOCOLS)
+def test_recorded_dialogues_are_fine_and_many_units_long(target: str, narrowed: dict[str, Corpus]) -> None:
+    corpus = narrowed[target]
+    assert len(corpus.dialogues) > 2
+    assert corpus.captures
+    for dialogue in corpus.dialogues:
+        examine_stream(dialogue, target)
+    assert max(map(len, corpus.dialogues)) > 10
+
+
+@pytest.mark.parametrize("target", PROTOCOLS)
+def test_a_target_tells_its_decoder_something(target: str, narrowed: dict[str, Corpus]) -> None:
+    """Undamaged, the decoder recognises what it is told; and what is damaged still keeps the promises of the waist."""
+    corpus = narrowed[target]
+    told = told_to(corpus.dialogues[-1], target)
+    assert told.decoder.application_packet is not None
+    assert len(told.events) > 2
+    kinds = {corpus.make(3, index).kind for index in range(16)}
+    assert kinds == {target, CAPTURE}
+    for index in range(100):
+        tried = corpus.make(3, index)
+        if tried.kind == target:
+            check_promises(streams.decode(tried.content))
+
+
+def test_keys_reach_the_tls_decoder(narrowed: dict[str, Corpus]) -> None:
+    dialogue = next(d for d in narrowed["tls"].dialogues if d[0].what == streams.KEYS)
+    assert told_to(dialogue, "tls").decoder.protocol != "tls"
+    assert told_to(dialogue[1:], "tls").decoder.protocol == "tls"
+
+
+def told_to(dialogue: list[streams.Step], kind: str) -> Told:
+    told = Told(kind)
+    for packet, step in enumerate(dialogue, 1):
+        told.tell(step, packet)
+    return told
+
+
+def test_what_a_decoder_keeps_is_measured() -> None:
+    """With what it holds of a header section, and without what it has said."""
+    small, large = Told(STREAM), Told(STREAM)
+    for told, size in ((small, 10), (large, 50_000)):
+        told.tell(streams.Step(streams.DATA, 0, b"GET / HTTP/1.1\r\nX: " + b"x" * size), 1)
+    sizes = [retained(told.decoder, told.events) for told in (small, large)]
+    assert 49_000 <= sizes[1] - sizes[0] < 120_000
+    many = Told(STREAM)
+    many.tell(streams.Step(streams.DATA, 0, b"GET / HTTP/1.1\r\n\r\n" * 900), 1)
+    assert len(many.events) == 1800
+    assert retained(many.decoder, many.events) < 1_000_000
 
 
 def test_inputs_depend_on_seed_and_index_alone(corpus: Corpus) -> None:
@@ -83,13 +143,20 @@ def test_damaged_streams_keep_the_promises_of_the_waist(corpus: Corpus) -> None:
         random = Random(seed)
         steps = streams.mutate(random, random.choice(corpus.dialogues), random.choice(corpus.dialogues))
         assert streams.decode(streams.encode(steps)) == steps
-        for direction in (0, 1):
-            told = [step for step in steps if step.direction == direction]
-            kinds.update(step.ending or step.what for step in told)
-            assert all(step.what != streams.END for step in told[:-1])
-            assert all(step.data or step.what != streams.DATA for step in told)
-            assert all(step.length > 0 for step in told if step.what == streams.GAP)
+        kinds |= check_promises(steps)
     assert kinds == {streams.DATA, streams.GAP, *(ending.value for ending in Ending)}
+
+
+def check_promises(steps: list[streams.Step]) -> set[str]:
+    """What the waist promises to decoders; the kinds of steps that there are."""
+    kinds: set[str] = set()
+    for direction in (0, 1):
+        told = [step for step in steps if step.direction == direction and step.what != streams.KEYS]
+        kinds.update(step.ending or step.what for step in told)
+        assert all(step.what != streams.END for step in told[:-1])
+        assert all(step.data or step.what != streams.DATA for step in told)
+        assert all(step.length > 0 for step in told if step.what == streams.GAP)
+    return kinds
 
 
 @cache

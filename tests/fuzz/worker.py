@@ -72,11 +72,12 @@ def main() -> None:
     parser.add_argument("--last", type=int, required=True)
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--examine", required=True)
+    parser.add_argument("--target", default="all")
     parser.add_argument("--corpus", type=Path, nargs="*", default=[])
     options = parser.parse_args()
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    corpus, examine = Corpus(options.corpus), load(options.examine)
+    corpus, examine = Corpus(options.corpus, options.target), load(options.examine)
     for index in range(options.first, options.last):
         tried = corpus.make(options.seed, index)
         print(json.dumps({"start": index, "kind": tried.kind}), flush=True)
