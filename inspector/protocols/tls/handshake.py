@@ -252,10 +252,10 @@ def _extensions(cursor: _Cursor, into: dict[int, bytes]) -> bool:
     if not cursor.left:
         return True
     try:
-        cursor.number(2)
+        end = cursor.number(2) + cursor.at
         for _ in range(_MAX_ENTRIES):
             if not cursor.left:
-                return True
+                return cursor.at == end
             kind = cursor.number(2)
             into.setdefault(kind, cursor.vector(2))
     except _CutError:
