@@ -111,7 +111,11 @@ class ExchangeBook:
         fields = event.fields
         known = _makers.get((self._show_secrets, id(fields)))
         make = known[1] if known is not None else _maker(self._show_secrets, fields)
-        self._add(event.exchange, event.stream, make(event.packet, event.time_ns))
+        request = make(event.packet, event.time_ns)
+        if event.exchange < len(self.exchanges):  # HTTP/2: it was recognised behind its answer
+            self.exchanges[event.exchange].request = request
+        else:
+            self._add(event.exchange, event.stream, request)
         if event.stream is None or event.stream & 1:  # what a server pushes it did not get
             progress = self._progress[event.exchange]
             progress.start, progress.first_packet = event.offset, event.first_packet

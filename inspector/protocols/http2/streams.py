@@ -2,7 +2,8 @@
 
 Streams in flight are kept by id and forgotten when they are over; which ids are over is known without a list, since a
 client's ids only go up, but for some that were reset, as frames may still cross the RST_STREAM. Exchanges are numbered
-as their first message comes: a request, a promised one, or a response whose request was not seen.
+as their first message comes: a request, a promised one, or a response whose request was not seen. Such a request may
+still come: where frames had to be searched for, those of one direction are found later than what answers them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from inspector.protocols.http2.stream import Stream
 MAX_STREAMS = 4096
 #: Streams reset of late that are remembered, since frames that crossed the reset are no news.
 MAX_RESET = 256
+#: Exchanges without a request that wait for it; beyond it the oldest waits no more.
+MAX_UNASKED = 256
 #: Forbidden fields, and kinds of error, that are kept.
 MAX_FORBIDDEN = 256
 MAX_ERRORS = 64
@@ -48,8 +51,8 @@ class Streams:
     """The streams of both sides."""
 
     __slots__ = (
-        *("_account", "_emit", "_goaway_above", "_inflight", "_odd", "_reset", "_upgraded", "count", "flows"),
-        *("highest", "lossy", "open", "unfinished"),
+        *("_account", "_emit", "_goaway_above", "_inflight", "_odd", "_reset", "_unasked", "_upgraded", "count"),
+        *("flows", "highest", "lossy", "open", "unfinished"),
     )
 
     def __init__(self, emit: Emit, account: Http2Account, odd: Oddities) -> None:
@@ -61,6 +64,8 @@ class Streams:
         self._inflight = 0
         """Streams of the client in flight."""
         self._reset: dict[int, None] = {}
+        self._unasked: dict[int, int] = {}
+        """Exchanges whose request was not seen, by stream."""
         self._upgraded = False
         self._goaway_above: int | None = None
         """last_stream_id of the server's GOAWAY."""
@@ -90,6 +95,9 @@ class Streams:
         the message ends with it; `cut`: it is not whole."""
         if section.forbidden:
             self._note_forbidden(section, arrival)
+        if self._unasked and section.pseudo and direction == FROM_CLIENT and stream_id in self._unasked:
+            self._late_request(stream_id, section, over and not cut, offset, first, end, arrival)
+            return
         stream = self.open.get(stream_id)
         if stream is None:
             if direction == FROM_CLIENT and stream_id > self.highest and stream_id & 1:
@@ -121,6 +129,16 @@ class Streams:
             stream.damaged[direction] = True
         if over:
             self.end_message(stream, direction, end, arrival)
+
+    def _late_request(
+        self, stream_id: int, section: Section, over: bool, offset: int, first: Arrival, end: int, arrival: Arrival
+    ) -> None:
+        """A request behind its answer. What follows of its body is not looked for."""
+        exchange = self._unasked.pop(stream_id)
+        self._emit(RequestReceived(*arrival, exchange, stream_id, offset, first[0], section.request()))
+        self._emit(MessageEnded(*arrival, exchange, stream_id, FROM_CLIENT, end, 0, over))
+        if stream_id not in self.open:
+            self._forget(stream_id)
 
     def _note_forbidden(self, section: Section, arrival: Arrival) -> None:
         kept = self._account.forbidden_fields
@@ -182,6 +200,10 @@ class Streams:
             unsolicited = not (self._upgraded and stream.id == 1)
             exchange = stream.exchange = self.count
             self.count += 1
+            if unsolicited:
+                if len(self._unasked) >= MAX_UNASKED:
+                    del self._unasked[next(iter(self._unasked))]
+                self._unasked[stream.id] = exchange
         packet, time_ns = arrival
         if status is not None and 100 <= status < 200:
             self._emit(InterimReceived(packet, time_ns, exchange, stream.id, status))
@@ -287,6 +309,10 @@ class Streams:
             return
         self._cut(stream)
         self._close(stream, arrival[1])
+        self._forget(stream_id)
+
+    def _forget(self, stream_id: int) -> None:
+        """What still comes on a stream is no news."""
         if len(self._reset) >= MAX_RESET:
             del self._reset[next(iter(self._reset))]
         self._reset[stream_id] = None

@@ -385,6 +385,43 @@ class TestBeginnings:
             "1: #0/7 < end, 1 bytes",
         ]
 
+    def test_a_request_that_is_recognised_behind_its_answer(self) -> None:
+        blocks = Blocks()
+        steps = [
+            client(headers(7, blocks(get("/early")), 0x5)),
+            server(headers(7, plain(OK)) + data(7, b"z", 0x1) + ping()),
+            client(ping() + headers(9, blocks(get("/next")), 0x5)),
+        ]
+        conversation = played(steps)
+        assert [line(event) for event in conversation.events] == [
+            "2: HTTP/2",
+            "2: #0/7 < 200 unsolicited",
+            "2: #0/7 < end, 1 bytes",
+            "2: < PING",
+            "1: #0/7 > GET /early",
+            "1: #0/7 > end, 0 bytes",
+            "3: > PING",
+            "3: #1/9 > GET /next",
+            "3: #1/9 > end, 0 bytes",
+        ]
+        known = account(conversation.events)
+        assert (known.streams, known.peak_streams) == (2, 1)
+
+    def test_the_body_of_a_late_request_is_not_looked_for(self) -> None:
+        lines = told(
+            client(headers(7, plain(GET), 0x4)),
+            server(headers(7, plain(OK)) + data(7, b"z", 0x1) + ping()),
+            client(data(7, b"body", 0x1) + ping()),
+        )
+        assert lines == [
+            "2: #0/7 < 200 unsolicited",
+            "2: #0/7 < end, 1 bytes",
+            "2: < PING",
+            "1: #0/7 > GET /",
+            "1: #0/7 > cut short, 0 bytes",
+            "3: > PING",
+        ]
+
     def test_a_server_that_speaks_http_1(self) -> None:
         lines = told(client(PREFACE + SETTINGS), server(b"HTTP/1.1 400 Bad Request\r\n\r\n"), server_end())
         assert lines == ["2: ! not_http"]
