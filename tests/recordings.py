@@ -12,9 +12,6 @@ from tests.truth import Json
 CAPTURES = Path(__file__).resolve().parents[1] / "captures"
 NAMES = sorted(path.parent.name for path in CAPTURES.glob("*/truth.json"))
 
-#: Recordings whose truth speaks of what no decoder tells yet: their truth is not held against the report.
-NOT_DECODED_YET: frozenset[str] = frozenset()
-
 
 def report_on(folder: Path) -> Json:
     """The report of `connspect read --format json` on a recording."""

@@ -15,7 +15,7 @@ import pytest
 from captures.recorder import scenarios, tools
 from captures.recorder.cli import record
 from captures.recorder.stage import SCENARIOS
-from tests.recordings import NOT_DECODED_YET, report_on, truth_of
+from tests.recordings import report_on, truth_of
 from tests.truth import differences
 
 pytestmark = pytest.mark.live
@@ -39,7 +39,7 @@ def namespaces() -> set[str]:
     return {line.split()[0] for line in listed.splitlines() if line.startswith(f"cap{os.getpid()}-")}
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - NOT_DECODED_YET))
+@pytest.mark.parametrize("name", NAMES)
 def test_recorded_anew(name: str, tmp_path: Path) -> None:
     folder = record(SCENARIOS[name], Path(sys.executable), tmp_path)
     assert differences(report_on(folder), truth_of(folder)) == []
