@@ -17,6 +17,9 @@ from inspector.report.text import printable
 
 #: The largest stream id: a GOAWAY with it only says that a second one will follow (RFC 9113 section 6.8).
 _LAST_STREAM = 2**31 - 1
+#: A message that is over so soon after its header section is told by one line (ns).
+_AT_ONCE_NS = 1_000_000
+
 #: What a setting is when nobody says anything (RFC 9113 section 6.5.2, RFC 8441 section 3, RFC 9218 section 2.1).
 _DEFAULTS = frozenset(
     {
@@ -262,7 +265,7 @@ def _tell_request(line: Line, exchange: Exchange, request: Request) -> None:
 
 
 def _tell_response(line: Line, exchange: Exchange, response: Response) -> None:
-    in_one = response.end_packet == response.packet
+    in_one = _at_once(response)
     line.what = str(response.status or "?")
     if in_one and response.body_bytes is not None:
         line.what += f", {units.size(response.body_bytes)}"
@@ -277,6 +280,13 @@ def _tell_response(line: Line, exchange: Exchange, response: Response) -> None:
     line.shape = f"{response.status} {in_one} {line.remarks}"
     line.stream, line.is_response = exchange.stream, True
     line.ordinary = not line.remarks and (response.status or 0) < 400
+
+
+def _at_once(message: Request | Response) -> bool:
+    """Whether the end of a message came with its header section, or so soon that it needs no line."""
+    if message.end_packet is None or message.end_ns is None:
+        return False
+    return message.end_packet == message.packet or message.end_ns - message.time_ns < _AT_ONCE_NS
 
 
 def _keep_alive(value: KeepAlive | None) -> str | None:
@@ -295,7 +305,7 @@ def _end_line(line: Line, exchange: Exchange | None, event: EventRecord) -> Line
     if exchange is None:
         return None
     message = exchange.request if event.event == "request-end" else exchange.response
-    if message is None or message.end_packet == message.packet:
+    if message is None or _at_once(message):
         return None
     line.what = f"end of {event.event.removesuffix('-end')}, {units.size(message.body_bytes or 0)}"
     line.remarks = [f"{units.duration(event.time_ns - message.time_ns)} after its header"]

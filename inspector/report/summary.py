@@ -34,7 +34,7 @@ _TOLD_ELSEWHERE = frozenset({"ping-ack", "settings-ack"})
 def summed_up(lines: list[Line]) -> list[Line]:
     """The same with what repeats summed up."""
     needed = [line for line in lines if line.shape not in _TOLD_ELSEWHERE]
-    return list(_few_messages(_few_exchanges(_blocks(list(_few_events(needed))))))
+    return list(_few_exchanges(_blocks(list(_few_messages(_few_events(needed))))))
 
 
 def _few_events(lines: Iterable[Line]) -> Iterator[Line]:
@@ -113,4 +113,5 @@ def _counted(hidden: Sequence[Line]) -> str:
 
 def _between(hidden: Sequence[Line], what: str) -> Line:
     first, last = hidden[0].packet, hidden[-1].packet
-    return Line(None, first, "", f"· {what}, packets {first} to {last} ·")
+    where = f"packet {first}" if first == last else f"packets {first} to {last}"
+    return Line(None, first, "", f"· {what}, {where} ·")

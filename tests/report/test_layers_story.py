@@ -193,8 +193,8 @@ def test_streams_side_by_side_are_counted_but_for_what_is_not_ordinary() -> None
     failed.status = 503
     lines = told(h2(exchanges=exchanges), messages(*exchanges))
     assert [line for line in lines if line.startswith("·") or "503" in line] == [
-        "· 35 more like these, packets 103 to 137 ·",
-        "· 13 more responses, packets 167 to 179 ·",
+        "· 3 more like these, packets 103 to 105 ·",
+        "· 32 more requests and 19 more responses, packets 108 to 179 ·",
         "server  503, 6 bytes in 60.0 ms  #41",
         "· 16 more responses, packets 181 to 196 ·",
     ]

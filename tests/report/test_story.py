@@ -126,6 +126,16 @@ def test_a_body_that_takes_time_has_a_line_for_its_end() -> None:
     ]
 
 
+def test_a_body_that_comes_at_once_has_no_line_for_its_end() -> None:
+    answered = response(6, 2 * MS, end_packet=9, end_ns=samples.START_NS + 2 * MS + 999_999, body_bytes=2_000)
+    connection = samples.connection(exchanges=[exchange(0, request(4, 0), answered)])
+    events = [event("response", 6, 2 * MS, "server", 0), event("response-end", 9, 3 * MS, "server", 0)]
+    assert told(connection, events)[2:4] == [
+        "  0.002 000  6  server  200, 2,000 bytes in 2.00 ms  Connection: keep-alive, Keep-Alive: timeout=7",
+        "",
+    ]
+
+
 def test_what_went_wrong_with_an_exchange_is_said() -> None:
     raced = exchange(0, request(4, 0, version="HTTP/1.0"), None, race="after", complete=False)
     lost = exchange(1, request(5, 1, connection=None), None, complete=False)
