@@ -44,6 +44,18 @@ client.wait(5)
 client.close()
 """
 
+SIX_AT_ONCE = """
+from captures.recorder.http2_client import Client
+
+client = Client()
+for stream in range(1, 13, 2):
+    fields = [(":method", "GET"), (":path", "/a"), (":scheme", "https"), (":authority", "shop.test")]
+    client.h2.send_headers(stream, fields, end_stream=True)
+client.flush()
+client.wait(3)
+client.close()
+"""
+
 ONE_SLOW = """
 from captures.recorder.http2_client import Client
 
@@ -140,6 +152,28 @@ def nginx_h2_goaway(stage: Stage) -> None:
         of = facts.connection(client, ENDPOINT)
         announced = {"by": "server", "how": "goaway"}
         stage.say("nginx keepalive_requests", of, requests=5, closed={"announced": announced})
+
+
+@scenario(
+    "nginx-h2-goaway-lost",
+    ran="a client of HTTP/2 that sends six requests at once to nginx `keepalive_requests 3`",
+    seen="GOAWAY for stream 5, and three streams above it that nobody answers",
+)
+def nginx_h2_goaway_lost(stage: Stage) -> None:
+    """What a client has to send again, elsewhere."""
+    nginx = nginx_h2(stage, "ssl_protocols TLSv1.3; keepalive_requests 3;")
+    with stage.capture():
+        client = stage.python_client(SIX_AT_ONCE, "h2")
+    stage.learn_sockets(client.accounts)
+    assert len(nginx.requests()) == 3
+    (account,) = client.accounts
+    of = facts.connection(account.local, account.remote)
+    answered = {"response": {"status": 200}, "complete": True}
+    exchanges = [answered] * 3 + [{"response": None, "complete": False, "reset": None}] * 3
+    http2 = {"peak_streams": 6, "streams_above_goaway": 3}
+    stage.say("program and nginx keepalive_requests", of, requests=6, responses=3, http2=http2, exchanges=exchanges)
+    announced = {"by": "server", "how": "goaway"}
+    stage.say("program and nginx keepalive_requests", of, closed={"by": "server", "announced": announced})
 
 
 @scenario(
