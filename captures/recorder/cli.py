@@ -47,7 +47,9 @@ def record(scenario: Scenario, python: Path, destination: Path) -> Path:
 def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
     assert stage.captured is not None, f"{scenario.name} captured nothing"
     folder.mkdir()
-    key_log = stage.key_log.read_text(encoding="ascii") if stage.key_log.exists() else ""
+    # Python writes a comment into the file as soon as it makes a context.
+    lines = stage.key_log.read_text(encoding="ascii").splitlines() if stage.key_log.exists() else []
+    key_log = "".join(f"{line}\n" for line in lines if not line.startswith("#"))
     path = capture.save(stage.captured, folder, scenario.compress, key_log, scenario.keys, scenario.leave_out)
     setup = {
         "network": (scenario.topology.__doc__ or "").strip(),
