@@ -20,6 +20,8 @@ FLOOD, HELP = "synflood", "help"
 FLOOD_COUNT = 250_000
 DEFAULT_WORKLOADS = ("short", "keep", "bulk", SMALL, FLOOD, HELP)
 OTHER_WORKLOADS = ("mixed", "idle")
+#: Workloads that nobody generates, and the port of HTTP/2 without TLS. A key log lies beside the recording.
+RECORDED_WORKLOADS = {"h2c": 81, "tlsh2": None}
 _RECORDED = Path(__file__).parents[2] / "shared" / "conformance" / "bench"
 
 
@@ -31,9 +33,25 @@ def measure(workload: str, recorded: Path | None, rounds: int) -> Group:
         return [], [_flood()]
     if workload == SMALL:
         capture = captures.generated("short", captures.SMALL_COUNT)
+    elif workload in RECORDED_WORKLOADS:
+        return _recorded(workload, recorded, rounds)
     else:
         capture = (recorded and captures.recorded(recorded, workload)) or captures.generated(workload)
-    measurements = alternate(workload, captures.packets_of(capture), tools.commands(capture), rounds)
+    return _measured(workload, capture, tools.commands(capture), rounds)
+
+
+def _recorded(workload: str, folder: Path | None, rounds: int) -> Group:
+    capture = folder and captures.recorded(folder, workload)
+    if folder is None or capture is None:
+        print(f"{workload}: not measured, there is no recording of it (--recorded)", file=sys.stderr)
+        return [], []
+    keys = folder / f"{workload}.keys"
+    commands = tools.commands(capture, RECORDED_WORKLOADS[workload], keys if keys.exists() else None)
+    return _measured(workload, capture, commands, rounds)
+
+
+def _measured(workload: str, capture: Path, commands: dict[str, list[str]], rounds: int) -> Group:
+    measurements = alternate(workload, captures.packets_of(capture), commands, rounds)
     for one in measurements:
         if one.failure is not None:
             print(f"{workload}: {one.failure}", file=sys.stderr)
@@ -66,7 +84,7 @@ def _failed(workload: str, failure: RunError) -> Verdict:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = (*DEFAULT_WORKLOADS, *OTHER_WORKLOADS)
+    choices = (*DEFAULT_WORKLOADS, *RECORDED_WORKLOADS, *OTHER_WORKLOADS)
     parser.add_argument(
         "workload", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(choices)}; default: the first 6"
     )

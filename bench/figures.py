@@ -23,6 +23,8 @@ FASTER = {
     (JSON, "short"): 3.0,
     (JSON, "keep"): 4.0,
     (JSON, "bulk"): 30.0,
+    (TABLE, "h2c"): 3.0,
+    (TABLE, "tlsh2"): 2.0,
     (TABLE, SMALL): 1 / 1.5,
 }
 #: Part of tshark's peak memory, at most, on these workloads (but SMALL: there it is all start-up).

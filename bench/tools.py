@@ -23,14 +23,26 @@ def missing() -> list[str]:
     return [tool for tool in (TSHARK, TCPTRACE) if shutil.which(tool) is None]
 
 
-def commands(capture: Path) -> dict[str, list[str]]:
-    """Each installed tool's command for reading `capture`; connspect's two reports come first."""
+def commands(capture: Path, http2_port: int | None = None, keys: Path | None = None) -> dict[str, list[str]]:
+    """Each installed tool's command for reading `capture`; connspect's two reports come first.
+
+    `http2_port`: what comes from or goes to it is HTTP/2 without TLS, which tshark has to be told. `keys`: a key log.
+    """
     read = [connspect(), "read", "-o", os.devnull]
-    fields = [argument for name in _TSHARK_FIELDS for argument in ("-e", name)]
+    names: tuple[str, ...] = _TSHARK_FIELDS
+    wanted, more = _TSHARK_FILTER, list[str]()
+    if keys is not None:
+        read += ["--keylog", str(keys)]
+        more += ["-o", f"tls.keylog_file:{keys}"]
+    if http2_port is not None:
+        more += ["-d", f"tcp.port=={http2_port},http2"]
+    if more:
+        names, wanted = (*names, "http2.type"), wanted + "||http2"
+    fields = [argument for name in names for argument in ("-e", name)]
     every = {
         TABLE: [*read, str(capture)],
         JSON: [*read, "--format", "json", str(capture)],
-        TSHARK: ["tshark", "-n", "-r", str(capture), "-Y", _TSHARK_FILTER, "-T", "fields", *fields],
+        TSHARK: ["tshark", "-n", "-r", str(capture), *more, "-Y", wanted, "-T", "fields", *fields],
         TCPTRACE: ["tcptrace", "-n", "-l", str(capture)],
     }
     absent = missing()

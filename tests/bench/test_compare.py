@@ -139,3 +139,20 @@ def test_exit_status_says_whether_all_held(
     assert bench.main(["help", "--quick", "--json", str(tmp_path / "out.json")]) == status
     assert ("MISS" in capsys.readouterr().out) == bool(status)
     assert len(json.loads((tmp_path / "out.json").read_text())["verdicts"]) == 1
+
+
+def test_tshark_is_asked_for_http2_and_given_the_keys() -> None:
+    h2c = tools.commands(Path("h2c.pcap"), http2_port=81)
+    assert h2c[tools.JSON] == [tools.connspect(), "read", "-o", "/dev/null", "--format", "json", "h2c.pcap"]
+    with_keys = tools.commands(Path("tlsh2.pcap"), keys=Path("tlsh2.keys"))
+    assert with_keys[tools.TABLE][-3:] == ["--keylog", "tlsh2.keys", "tlsh2.pcap"]
+    if tools.TSHARK in h2c:
+        assert {"tcp.port==81,http2", "http2.type"} <= set(h2c[tools.TSHARK])
+        assert "tls.keylog_file:tlsh2.keys" in with_keys[tools.TSHARK]
+        assert "http2.type" not in tools.commands(Path("keep.pcap"))[tools.TSHARK]
+
+
+def test_a_workload_that_is_only_recorded_may_be_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.measure("h2c", tmp_path, 1) == ([], [])
+    assert bench.measure("tlsh2", None, 1) == ([], [])
+    assert capsys.readouterr().err.count("there is no recording of it") == 2
