@@ -19,6 +19,7 @@ RUN = 3
 
 _HEADER_SIZE = 9
 _LARGEST = 1 << 14
+_MAX_STREAM = (1 << 31) - 1
 #: The most bytes from the start of a run to the end of its last header.
 LONGEST_RUN = (RUN - 1) * (_HEADER_SIZE + _LARGEST) + _HEADER_SIZE
 
@@ -62,14 +63,17 @@ class Run(Enum):
     """The same, and the last frame ends with the bytes."""
 
 
-def run_at(data: bytes | bytearray, start: int) -> Run:
-    """Whether a run of frame headers begins at `start`."""
+def run_at(data: bytes | bytearray, start: int, highest_stream: int = _MAX_STREAM) -> Run:
+    """Whether a run of frame headers begins at `start`. DATA, which looks like many other things, only counts up to
+    `highest_stream`."""
     match = _pattern().match
     position, size = start, len(data)
     for _ in range(RUN):
         if size - position < _HEADER_SIZE:
             break
         if match(data, position) is None:
+            return Run.NO
+        if not data[position + 3] and int.from_bytes(data[position + 5 : position + 9], "big") > highest_stream:
             return Run.NO
         position += _HEADER_SIZE + int.from_bytes(data[position : position + 3], "big")
     else:

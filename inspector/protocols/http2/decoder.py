@@ -42,8 +42,8 @@ MAX_HELD = MAX_BLOCK
 _SEARCH_STEP = 4096
 #: Longest HTTP2-Settings value that is read: some hundred settings.
 MAX_UPGRADE_SETTINGS = 1024
-#: Behind a hole, streams are likely up to the highest before it and this many ids on.
-LIKELY_STREAMS = 2048
+#: Behind a hole, streams are likely up to the highest before it and this many ids on: 256 requests.
+LIKELY_STREAMS = 512
 
 _DATA, _HEADERS, _PUSH_PROMISE, _CONTINUATION = (
     *(int(FrameType.DATA), int(FrameType.HEADERS), int(FrameType.PUSH_PROMISE), int(FrameType.CONTINUATION)),
@@ -483,7 +483,9 @@ class Http2Decoder:
 
     def _found(self, side: _Side, ended: bool = False) -> None:
         """Whether frames are recognised again: then what was found is to be read before anything else."""
-        found = side.search.found(side.direction, self._streams.highest + LIKELY_STREAMS, ended)
+        highest = self._streams.highest
+        likely = highest + LIKELY_STREAMS if highest or self._prefaced else MAX_STREAM_ID
+        found = side.search.found(side.direction, likely, ended)
         if found is None:
             return
         arrival = found.arrival(found.offset)

@@ -50,7 +50,7 @@ class Search:
         while len(self._data) > self._from:
             self._drop(next_header(self._data, self._from))
             self._from = 0
-            run = run_at(self._data, 0)
+            run = run_at(self._data, 0, highest_stream)
             if run is Run.FRAMES or (ended and run is Run.ENDS):
                 return self._chunk(direction)
             if run is not Run.NO and not ended:

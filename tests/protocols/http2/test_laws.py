@@ -146,13 +146,14 @@ def messages(events: list[Event]) -> dict[tuple[int, int], object]:
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.integers(0, 400), min_size=2, max_size=5),
-    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 450), st.integers(1, 450)), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 450)), min_size=1, max_size=3),
 )
-def test_what_is_told_in_spite_of_holes_is_true(bodies: list[int], holes: list[tuple[int, int, int]]) -> None:
+def test_what_is_told_in_spite_of_holes_is_true(bodies: list[int], cuts: list[tuple[int, int]]) -> None:
+    """Packets are lost to their ends."""
     peers = Peers()
     for at, body in enumerate(bodies):
         exchange(peers, 2 * at + 1, body)
-    holes = [(where % len(peers.steps), start, length) for where, start, length in holes]
+    holes = [(where % len(peers.steps), start, 1 << 20) for where, start in cuts]
     for payload in (b"1" * 8, b"2" * 8, b"3" * 8):
         peers.client.ping(payload)
         peers.turn()
