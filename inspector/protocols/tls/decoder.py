@@ -568,7 +568,8 @@ class TlsDecoder:
         if self._sealed is not None and ending is not Ending.CAPTURE:
             closing = self._sealed.close()
             for record in closing.goaways:
-                if record.length >= GOAWAY_LENGTH and self._negotiation.may_be_http2():
+                unheard = record.direction == FROM_CLIENT and (side.direction == FROM_SERVER or ending is Ending.RST)
+                if record.length >= GOAWAY_LENGTH and self._negotiation.may_be_http2() and not unheard:
                     self._emit(GoawayInferred(record.packet, record.time_ns, record.direction))
             for record in closing.alerts:
                 self._sides[record.direction].unread_alert = None

@@ -5,8 +5,9 @@ records of the lengths of frames that ask nothing are left out, and a record of 
 answers with its like is no application data.
 
 When the connection is closed, the small records at its end are taken for what ends it: those of the length of an alert
-for close_notify, and before them the ones of one side that are small and came after a silence for GOAWAY. Until then
-they may be anything, so the last application byte depends on when it is asked for.
+for close_notify, and before them the ones of one side that are small and came after a silence for GOAWAY; not what may
+answer a question, unless it has GOAWAY's very length. Until then they may be anything, so the last application byte
+depends on when it is asked for.
 
 A record's length is a matter of arithmetic (`suites.plaintext_length`): exact for AEAD suites without padding, which is
 how everybody sends them; with CBC it is the most that there can be, with the least padding.
@@ -31,6 +32,8 @@ _MAX_TAIL = MAX_CLOSING_RECORDS + 2
 ALERT_LENGTH = 2
 #: The smallest GOAWAY: a frame header, last_stream_id and error code (RFC 9113 section 6.8).
 GOAWAY_LENGTH = 17
+#: One without debug data, and two, or one and a PING: so much is no answer though the client had asked something.
+_BARE_GOAWAYS = (GOAWAY_LENGTH, 2 * GOAWAY_LENGTH)
 
 #: Lengths of HTTP/2's SETTINGS acknowledgment, WINDOW_UPDATE with it, and two WINDOW_UPDATEs: nothing is asked by them.
 _NO_QUESTION = (9, 22, 26)
@@ -54,6 +57,8 @@ class SmallRecord(NamedTuple):
     """It has the length of an alert, and is one by its content type where that can be seen."""
     silence_ns: int
     """Time since the record before it, of either side."""
+    answers: bool
+    """It is the server's, and the client had asked something."""
     packet: int
     time_ns: int
 
@@ -91,6 +96,7 @@ class SealedRecords:
         packet, time_ns = arrival
         silence = time_ns - self._last_ns if self._last_ns is not None else 0
         self._last_ns = time_ns
+        answers = self._asked and direction != FROM_CLIENT
         if is_alert is not True:
             if self._is_pong(direction, length):
                 ping = self._tail.pop()
@@ -108,7 +114,7 @@ class SealedRecords:
                 self._application = first.arrival
         length = ALERT_LENGTH if length is None else length
         alert = is_alert is True or (is_alert is None and length == ALERT_LENGTH)
-        self._tail.append(SmallRecord(direction, length, alert, silence, packet, time_ns))
+        self._tail.append(SmallRecord(direction, length, alert, silence, answers, packet, time_ns))
 
     def _is_pong(self, direction: int, length: int | None) -> bool:
         """Whether a record is taken for the answer to a PING, which the last one was."""
@@ -156,4 +162,6 @@ class SealedRecords:
         run = tail[start:end]
         quiet = next((at for at, record in enumerate(run) if record.silence_ns >= CLOSING_SILENCE_NS), len(run))
         run = run[quiet:]
-        return run if len(run) <= MAX_CLOSING_RECORDS else []
+        if len(run) > MAX_CLOSING_RECORDS or (run and run[0].answers and run[0].length not in _BARE_GOAWAYS):
+            return []
+        return run

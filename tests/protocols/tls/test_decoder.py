@@ -388,6 +388,23 @@ class TestClosingWithoutKeys:
         ]
         assert conversation.decoder.application_packet == 7
 
+    def test_a_small_request_into_the_servers_close_is_no_goaway(self) -> None:
+        """But to the server the connection was idle."""
+        conversation = self.idle()
+        conversation.quiet(60)
+        conversation.play([client(opaque(50)), server_end()])
+        assert conversation.lines()[3:] == []
+        assert conversation.decoder.application_packet == 7
+
+    def test_goaway_of_the_client(self) -> None:
+        conversation = self.idle()
+        conversation.quiet(60)
+        conversation.play([client(opaque(34)), client(opaque(19)), client_end()])
+        assert conversation.lines()[3:] == [
+            "60000008: > GOAWAY inferred",
+            "60000009: > warning close_notify inferred",
+        ]
+
     def test_a_small_answer_without_a_silence_is_an_answer(self) -> None:
         conversation = self.idle()
         conversation.quiet(60)

@@ -53,6 +53,8 @@ ANSWERED = [(">", 100), ("<", 500)]
         ([*ANSWERED, ("<", 17, SILENCE), (">", 20)], (4, [], [])),
         ([(">", 100), ("<", 30), ("<", 17, SILENCE)], (2, [3], [])),
         ([("<", 17, SILENCE)], (1, [], [])),
+        ([*ANSWERED, (">", 13), ("<", 60, SILENCE)], (4, [], [])),
+        ([*ANSWERED, (">", 13), ("<", 17, SILENCE), ("<", 2)], (3, [4], [5])),
         ([*ANSWERED, *[("<", 40, SILENCE)] * MAX_CLOSING_RECORDS], (2, [3, 4, 5, 6], [])),
         ([*ANSWERED, *[("<", 40, SILENCE)] * (MAX_CLOSING_RECORDS + 1)], (7, [], [])),
         ([*ANSWERED, *[("<", 40, SILENCE)] * 50], (52, [], [])),
