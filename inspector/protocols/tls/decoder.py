@@ -204,7 +204,8 @@ class TlsDecoder:
             self._odd("resynchronised", packet, time_ns, f"{stop - start} bytes skipped")
 
     def odd(self, direction: int, *, first: bool, packet: int, time_ns: int) -> None:
-        self._odd("mid_message" if first else "not_tls", packet, time_ns)
+        began_inside = first and self._negotiation.client is None
+        self._odd("mid_message" if began_inside else "not_tls", packet, time_ns)
 
     def _odd(self, code: str, packet: int, time_ns: int, detail: str = "") -> None:
         if self._anomalies < MAX_ANOMALIES:

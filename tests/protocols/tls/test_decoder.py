@@ -658,7 +658,19 @@ class TestOdd:
         conversation = played(
             client(record(HANDSHAKE, client_hello())), server(b"HTTP/1.1 400 Bad Request\r\n\r\nno"), server_end()
         )
-        assert conversation.lines() == [*BEGINNING, "2: ! mid_message"]
+        assert conversation.lines() == [*BEGINNING, "2: ! not_tls"]
+
+    def test_a_direction_that_begins_inside_a_record(self) -> None:
+        conversation = played(client(opaque(40)), server(b"rest of a record" + opaque(60) + opaque(60)))
+        assert conversation.lines() == [
+            "1: TLS",
+            "1: established",
+            "2: ! mid_message",
+            "2: ! resynchronised (16 bytes skipped)",
+        ]
+        assert conversation.account.estimated_exchanges is None
+        conversation.play([server_end()])
+        assert conversation.account.estimated_exchanges == 1
 
     def test_bytes_between_records(self) -> None:
         keys = Keys13()
