@@ -51,9 +51,13 @@ def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
     lines = stage.key_log.read_text(encoding="ascii").splitlines() if stage.key_log.exists() else []
     key_log = "".join(f"{line}\n" for line in lines if not line.startswith("#"))
     path = capture.save(stage.captured, folder, scenario.compress, key_log, scenario.keys, scenario.leave_out)
+    options = dict(stage.capture_options)
+    if scenario.leave_out is not None:
+        which, least_bytes = scenario.leave_out
+        options["left_out"] = f"packet {which} of those with {least_bytes} bytes or more, counted from 0"
     setup = {
         "network": (scenario.topology.__doc__ or "").strip(),
-        "capture": stage.capture_options,
+        "capture": options,
         "software": tools.versions(stage.packages, stage.python),
         "configuration": {name: text.splitlines() for name, text in stage.configuration.items()},
     }
