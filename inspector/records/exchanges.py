@@ -233,7 +233,8 @@ class ExchangeBook:
         """The server's name as the request says it; a request for a proxy says another server's."""
         authority, target = fields.authority, fields.target
         assert authority is not None
-        if fields.method == "CONNECT" or (target is not None and "://" in target.split("?")[0]):
+        connect = fields.method == "CONNECT" and (fields.version != "HTTP/2" or fields.upgrade is None)  # RFC 8441
+        if connect or (target is not None and "://" in target.split("?")[0]):
             self.to_proxy = True
             return
         host = host_of(authority)
