@@ -198,6 +198,7 @@ class Http2Decoder:
         side, end = self._sides[direction], offset + length
         if side.state is _ENDED:
             return
+        self._stop_search(side)
         if offset < side.body_end:
             side.body_position = min(end, side.body_end)
             if end < side.body_end:
@@ -210,11 +211,7 @@ class Http2Decoder:
 
     def end(self, direction: int, ending: Ending, packet: int, time_ns: int) -> None:
         side = self._sides[direction]
-        if side.state is _SEARCH:
-            self._found(side, ended=True)
-            if (found := side.found) is not None:
-                side.found = None
-                self.data(found)
+        self._stop_search(side)
         if side.body_kind == _DATA:
             body = min(side.body_position, side.body_end - side.body_padding) - side.body_start
             if side.body_seen > side.body_start:
@@ -496,6 +493,14 @@ class Http2Decoder:
         side.state = _FRAMES
         side.held = bytearray()
         side.found = found
+
+    def _stop_search(self, side: _Side) -> None:
+        """Nothing joins up with what was searched: frames that end with it will do."""
+        if side.state is _SEARCH:
+            self._found(side, ended=True)
+            if (found := side.found) is not None:
+                side.found = None
+                self.data(found)
 
 
 def _is_first_settings(header: bytearray) -> bool:

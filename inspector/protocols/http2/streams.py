@@ -133,11 +133,16 @@ class Streams:
     def _late_request(
         self, stream_id: int, section: Section, over: bool, offset: int, first: Arrival, end: int, arrival: Arrival
     ) -> None:
-        """A request behind its answer. What follows of its body is not looked for."""
+        """A request behind its answer. Once that is over, what follows of the request's body is not looked for."""
         exchange = self._unasked.pop(stream_id)
         self._emit(RequestReceived(*arrival, exchange, stream_id, offset, first[0], section.request()))
+        stream = self.open.get(stream_id)
+        if stream is not None and not over:
+            stream.state = StreamState.OPEN
+            self._started(stream, FROM_CLIENT, end, arrival)
+            return
         self._emit(MessageEnded(*arrival, exchange, stream_id, FROM_CLIENT, end, 0, over))
-        if stream_id not in self.open:
+        if stream is None:
             self._forget(stream_id)
 
     def _note_forbidden(self, section: Section, arrival: Arrival) -> None:

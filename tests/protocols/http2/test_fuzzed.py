@@ -1,10 +1,10 @@
-"""What fuzzing found in the HTTP/2 decoder, each as small as it gets."""
+"""What fuzzing, and leaving packets out of recordings, found in the HTTP/2 decoder; each as small as it gets."""
 
 from __future__ import annotations
 
 from inspector.events import Http2Started, SettingsReceived
-from tests.protocols.http1.playbook import Conversation, Step, client
-from tests.protocols.http2.playbook import OPENING, SETTINGS_ACK, headers, played
+from tests.protocols.http1.playbook import Conversation, Step, client, client_lost, server
+from tests.protocols.http2.playbook import GET, OK, OPENING, SETTINGS_ACK, data, exchanged, headers, line, plain, played
 
 #: A type that no registry has, and larger than is allowed: no frame.
 NO_FRAME = b"\x00\xff\xff\x70" + bytes(5)
@@ -39,3 +39,29 @@ def test_a_header_block_that_is_stepped_over_is_an_exchanges_in_one_piece_too() 
     huge = headers(1, bytes(1 << 20))
     conversation = alike(*OPENING, client(huge[:3000]))
     assert conversation.decoder.application_packet == len(OPENING) + 1
+
+
+def test_frames_that_end_where_a_hole_begins_are_told() -> None:
+    """A capture that begins in the middle: too few frames for a run, but what comes next is missing."""
+    conversation = played([client(headers(3, plain(GET), 0x5)), client_lost(17), server(headers(3, plain(OK), 0x5))])
+    assert [line(event) for event in conversation.events if not isinstance(event, Http2Started)][:2] == [
+        "1: #0/3 > GET /",
+        "1: #0/3 > end, 0 bytes",
+    ]
+
+
+def test_a_request_recognised_while_its_answer_goes_on_is_read_to_its_end() -> None:
+    late = headers(5, plain(GET)), data(5, b"hello", 0x1), SETTINGS_ACK
+    lines = exchanged(
+        client_lost(9),
+        client(late[0]),
+        server(headers(5, plain(OK))),
+        client(late[1] + late[2]),
+        server(data(5, b"ok", 1)),
+    )
+    assert [text for text in lines if "#" in text] == [
+        "6: #0/5 < 200 unsolicited",
+        "5: #0/5 > GET /",
+        "7: #0/5 > end, 5 bytes",
+        "8: #0/5 < end, 2 bytes",
+    ]
