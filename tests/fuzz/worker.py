@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import functools
 import importlib
 import json
 import re
@@ -22,18 +23,24 @@ from tests.fuzz.inputs import Corpus, Input
 
 #: Peak resident memory of a worker, whatever it is fed. The interpreter, NumPy and Scapy take about 200 MB.
 MEMORY_LIMIT = 500_000_000
-#: What one input may add to that of a process that has more for other reasons, such as all of the tests.
-INPUT_MEMORY_LIMIT = 300_000_000
+#: What all inputs may add to that of a process that had more before the first one, such as that of all tests.
+ADDED_MEMORY_LIMIT = 300_000_000
 #: Address space: an absurd allocation fails at once.
 ADDRESS_SPACE = 8_000_000_000
 
 Examine = Callable[[Input, Path], None]
 
 
+@functools.cache
+def _peak_at_first() -> int:
+    """Peak memory when this was first asked for."""
+    return peak_bytes()
+
+
 def failure_of(tried: Input, path: Path, examine: Examine) -> dict[str, str] | None:
     """Examine one input; None when all is well, else `what` failed, and `where`: alike for failures of one cause."""
     path.write_bytes(tried.content)
-    before = peak_bytes()
+    at_first, before = _peak_at_first(), peak_bytes()
     try:
         examine(tried, path)
     except (KeyboardInterrupt, SystemExit):
@@ -41,7 +48,7 @@ def failure_of(tried: Input, path: Path, examine: Examine) -> dict[str, str] | N
     except BaseException as error:
         return {"what": "".join(traceback.format_exception(error)), "where": _cause(error)}
     peak = peak_bytes()
-    if peak > max(MEMORY_LIMIT, before + INPUT_MEMORY_LIMIT):
+    if peak > max(MEMORY_LIMIT, at_first + ADDED_MEMORY_LIMIT) and peak > before:
         return {"what": f"peak memory {peak / 1e6:.0f} MB, before it {before / 1e6:.0f} MB", "where": "memory"}
     return None
 
