@@ -60,6 +60,30 @@ def test_ndjson_has_the_same_records_as_json(run: Run) -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("nginx-h2-goaway", {"tls", "settings", "settings-ack", "goaway", "close-notify", "request", "response-end"}),
+        ("envoy-h2-pings", {"ping", "ping-ack"}),
+        ("h2-refused", {"stream-reset"}),
+        ("h2-slow-reader", {"window-stall"}),
+        ("tls-alerts", {"client-hello", "alert"}),
+        ("grpc", {"trailers"}),
+        ("websocket", {"upgrade", "websocket-close"}),
+        ("proxy-protocol-2", {"proxy-header"}),
+    ],
+)
+def test_events_of_every_layer_are_valid(name: str, kinds: set[str], run: Run) -> None:
+    folder = CAPTURES / name
+    keys = [word for path in folder.glob("keys.log") for word in ("--keylog", path)]
+    ran = run("read", "-T", "ndjson", "--events", *keys, next(folder.glob("client.pcapng*")))
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    events = [line for line in lines if line.pop("type") == "event"]
+    assert {event["event"] for event in events} >= kinds
+    validator = jsonschema.Draft202012Validator({**closed_schema(), "$ref": "#/$defs/EventRecord"})
+    assert not [event for event in events if not validator.is_valid(event)]
+
+
 def test_without_events_no_event_is_written(run: Run) -> None:
     assert '"type":"event"' not in run("read", "-T", "ndjson", NGINX).out
 
