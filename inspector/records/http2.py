@@ -69,7 +69,7 @@ class Http2(Struct, gc=False):
     client: Annotated[Http2Side, says("What the client sent.")]
     server: Annotated[Http2Side, says("What the server sent.")]
     streams: Annotated[int, says("Streams that were opened.")]
-    peak_streams: Annotated[int, says("Most streams in flight at once.")]
+    peak_streams: Annotated[int, says("Most streams of the client in flight at once.")]
     stream_limit: Annotated[int | None, says("The server's MAX_CONCURRENT_STREAMS; null when it announced none.")]
     refused_streams: Annotated[int, says("Streams reset with REFUSED_STREAM.")]
     streams_above_goaway: Annotated[int, says("The client's streams above the last_stream_id of a server's GOAWAY.")]

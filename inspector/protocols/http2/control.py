@@ -186,10 +186,10 @@ class Control:
         kept = self._account.sides[direction].goaways
         if len(kept) < MAX_KEPT:
             kept.append(goaway)
+            if direction == FROM_SERVER:
+                self._streams.goaway(last)
         else:
             self._odd.tell_once(arrival, "too_many_frames", f"more than {MAX_KEPT} GOAWAY of a side")
-        if direction == FROM_SERVER:
-            self._streams.goaway(last)
         self._emit(GoawayReceived(*arrival, direction, goaway))
 
     def window_update(self, direction: int, stream_id: int, payload: bytes, arrival: Arrival) -> None:
