@@ -30,7 +30,7 @@ class Request(Struct, gc=False):
     connection: Annotated[str | None, says("Value of Connection as sent, several fields joined by a comma.")]
     keep_alive: Annotated[str | None, says("Value of Keep-Alive as sent.")]
     proxy_connection: Annotated[str | None, says("Value of Proxy-Connection as sent.")]
-    upgrade: Annotated[str | None, says("Value of Upgrade as sent.")]
+    upgrade: Annotated[str | None, says("Value of Upgrade as sent; in HTTP/2 the :protocol of an extended CONNECT.")]
     te: Annotated[str | None, says("Value of TE as sent.")]
     transfer_encoding: Annotated[str | None, says("Value of Transfer-Encoding as sent.")]
     content_length: Annotated[int | None, says("Content-Length in bytes; null when absent or no number.")]
