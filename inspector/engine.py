@@ -18,7 +18,6 @@ from inspector.protocols.decoder import Emit, StreamDecoder, Switch, renumbered
 from inspector.protocols.detect import H2C, HTTP1, TLS, Decoders, DetectingDecoder, decoder_for
 from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.protocols.tls.keylog import KeyLog
-from inspector.protocols.websocket import WebSocketDecoder
 from inspector.records.builder import after_close, connection_record
 from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Connection
@@ -43,13 +42,18 @@ def decoders(keys: KeyLog | None = None) -> Decoders:
         if switch.to == "h2c":
             return http2(renumbered(emit, switch.first), switch.http2_settings or "")
         if switch.to == "websocket":
-            return WebSocketDecoder(emit)
+            return websocket(emit)
         return None
 
     def http2(emit: Emit, upgrade: str | None = None) -> StreamDecoder:
         from inspector.protocols.http2.decoder import Http2Decoder  # not everybody needs it
 
         return Http2Decoder(emit, upgrade)
+
+    def websocket(emit: Emit) -> StreamDecoder:
+        from inspector.protocols.websocket import WebSocketDecoder  # not everybody needs it
+
+        return WebSocketDecoder(emit)
 
     def inside_tls(emit: Emit, alpn: str | None) -> StreamDecoder:
         make = table.get(_ALPN.get(alpn or "", ""))
