@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 CONFORMANCE ?= ../shared/conformance
 MINUTES ?= 10
+TARGET ?= all
 
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check
@@ -16,7 +17,7 @@ help:
 	@echo "make test-live     tests with real servers; needs root and the programs of captures/README.md"
 	@echo "make conformance   compare with tshark on the captures in CONFORMANCE ($(CONFORMANCE))"
 	@echo "make bench         time and memory against tshark and tcptrace"
-	@echo "make fuzz          mutated captures for MINUTES ($(MINUTES))"
+	@echo "make fuzz          mutated captures for MINUTES ($(MINUTES)); TARGET=tls, http2 or websocket for one protocol"
 	@echo "make clean         remove what was built"
 
 demo:
@@ -47,7 +48,7 @@ bench: $(VENV)/installed-dev
 	$(bin)/python -m bench
 
 fuzz: $(VENV)/installed-dev
-	$(bin)/python -m tests.fuzz --minutes $(MINUTES)
+	$(bin)/python -m tests.fuzz --minutes $(MINUTES) --target $(TARGET)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/built
