@@ -55,11 +55,13 @@ def whole(
     opening: tuple[int, tuple[int, int, int]],
     payload: Sequence[StreamChunk | int],
     closing: Closing,
+    sums: tuple[tuple[int, ...], tuple[int, ...]],
 ) -> None:
     """All of a new connection: its handshake, payload as it comes next, its close.
 
     `seqs`: both initial sequence numbers, the client's first; `opening`: the packet of the SYN and the times of SYN,
-    SYN-ACK and ACK; `payload`: chunks, and numbers that stand for a pure ACK in that direction.
+    SYN-ACK and ACK; `payload`: chunks, and numbers that stand for a pure ACK in that direction; `sums`: what each
+    side's rows add up to (Totals), the client's first.
     """
     connection.syn_packet, connection.syns = opening[0], 1
     connection.last_syn_ns, connection.syn_ack_ns, connection.established_ns = opening[1]
@@ -78,17 +80,12 @@ def whole(
     sink, direction, packets, times_ns = connection.sink, closing.direction, closing.packets, closing.times_ns
     connection.remember_application()
     for turn in (0, 1):
-        towards = direction ^ turn
-        side, isn, length = connection.sides[towards], seqs[towards], sent[towards]
-        side.state = _CLOSED
-        side.isn = side.base_seq = isn
-        side.next = side.high = side.unique = side.fin_end = length
-        side.next_seq = side.fin_seq = behind = (isn + 1 + length) & MASK
-        side.acked_seq = (behind + 1) & MASK
-        side.fin_ack, side.fin_packet, side.fin_ns = closing.acks[turn], packets[turn], times_ns[turn]
-        side.end_delivered = True
         if sink is not None:
-            sink.end(towards, Ending.FIN, packets[turn], times_ns[turn])
+            sink.end(direction ^ turn, Ending.FIN, packets[turn], times_ns[turn])
+    connection.sides = (
+        _closed(seqs[0], sent[0], closing, direction, sums[0]),
+        _closed(seqs[1], sent[1], closing, 1 - direction, sums[1]),
+    )
     if sink is not None:
         connection.sink = Spent(sink.protocol)
     letters += "fF" if direction else "Ff"
@@ -96,6 +93,34 @@ def whole(
     connection.history.letters = letters if last in letters else letters + last
     connection.ended = connection.watching = True
     connection.ended_packet, connection.ended_ns = packets[2], times_ns[2]
+
+
+def _closed(isn: int, length: int, closing: Closing, turn: int, sums: tuple[int, ...]) -> Side:
+    """A side that sent its ISN, `length` bytes and its FIN as it should, the first FIN (`turn` 0) or the second."""
+    behind = (isn + 1 + length) & MASK
+    packets, captured, ttl, _, network, _, _ = sums
+    # By position, in the order of the fields.
+    return Side(
+        _CLOSED,
+        isn,
+        isn,
+        behind,
+        length,
+        length,
+        length,
+        (behind + 1) & MASK,
+        length,
+        behind,
+        closing.packets[turn],
+        closing.times_ns[turn],
+        closing.acks[turn],
+        True,
+        packets,
+        captured,
+        ttl,
+        packets,
+        network,
+    )
 
 
 def may_part(connection: Connection, direction: int, seq: int, other: int) -> bool:

@@ -20,19 +20,41 @@ class Side:
         *("window_closed", "zero_windows"),
     )
 
-    def __init__(self) -> None:
-        self.state = EndState.INACTIVE
-        self.isn: int | None = None
+    def __init__(
+        self,
+        state: EndState = EndState.INACTIVE,
+        isn: int | None = None,
+        base_seq: int | None = None,
+        next_seq: int = 0,
+        next: int = 0,
+        high: int = 0,
+        unique: int = 0,
+        acked_seq: int | None = None,
+        fin_end: int | None = None,
+        fin_seq: int = 0,
+        fin_packet: int | None = None,
+        fin_ns: int = 0,
+        fin_ack: int | None = None,
+        end_delivered: bool = False,
+        packets: int = 0,
+        captured: int = 0,
+        ttl: int = 0,
+        ttl_packets: int = 0,
+        network: int | None = None,
+    ) -> None:
+        """By position, what a connection that went as it should has (`regular.whole`)."""
+        self.state = state
+        self.isn = isn
         """Initial sequence number, where a SYN was seen."""
-        self.base_seq: int | None = None
+        self.base_seq = base_seq
         """The sequence number before offset 0: the ISN, or one less than the first one seen."""
-        self.next_seq = 0
+        self.next_seq = next_seq
         """Sequence number of offset `next`; meaningless while base_seq is None."""
-        self.next = 0
+        self.next = next
         """Stream offset up to which everything was delivered or given up."""
-        self.high = 0
+        self.high = high
         """Stream offset behind the last byte seen."""
-        self.unique = 0
+        self.unique = unique
         """Payload bytes, each once."""
         self.early: RangeSet | None = None
         """Negative offsets seen, where the capture began in the middle and out of order."""
@@ -40,24 +62,24 @@ class Side:
         """Holes that were given up."""
         self.pending: Reassembler | None = None
         """Bytes that wait behind a hole."""
-        self.acked_seq: int | None = None
+        self.acked_seq = acked_seq
         """Highest acknowledgment number that the peer sent."""
-        self.fin_end: int | None = None
+        self.fin_end = fin_end
         """Stream offset behind the last byte, by the FIN."""
-        self.fin_seq = 0
+        self.fin_seq = fin_seq
         """Its sequence number: of the byte behind the last one."""
-        self.fin_packet: int | None = None
-        self.fin_ns = 0
-        self.fin_ack: int | None = None
+        self.fin_packet = fin_packet
+        self.fin_ns = fin_ns
+        self.fin_ack = fin_ack
         """Acknowledgment number on the first FIN."""
         self.rst_packet: int | None = None
         self.rst_ns = 0
         self.rst_ack: int | None = None
         """Acknowledgment number on the first RST."""
         self.rst_ttl: int | None = None
-        self.end_delivered = False
-        self.packets = 0
-        self.captured = 0
+        self.end_delivered = end_delivered
+        self.packets = packets
+        self.captured = captured
         self.retransmitted = 0
         self.out_of_order = 0
         self.zero_windows = 0
@@ -65,13 +87,13 @@ class Side:
         self.window_closed = False
         self.probing = False
         """Its last segment was a keep-alive probe, a probe of a closed window, or ended where such a probe begins."""
-        self.ttl = 0
+        self.ttl = ttl
         """Time to live of the first segment."""
-        self.ttl_packets = 0
+        self.ttl_packets = ttl_packets
         """Segments that had it."""
         self.other_ttls: dict[int, int] | None = None
         """Segments by other times to live."""
-        self.network: int | None = None
+        self.network = network
 
     def acked(self) -> int | None:
         """Stream offset up to which the peer acknowledged; may lie past `high` where the capture lost bytes."""

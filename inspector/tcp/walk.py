@@ -192,8 +192,9 @@ class Walk:
             regular.Closing(
                 sender[close] ^ client_end, (ack[close], ack[close + 1]), packet[close:end], time_ns[close:end]
             ),
+            (self._totals[client_end][index], self._totals[1 - client_end][index]),
         )
-        self._add_up(connection, index)
+        connection.last_packet, connection.end_ns = self._group_last[index]
         self._table.watched[connection.slot] = True
         self._registry.retire_later(connection)
 
