@@ -38,7 +38,7 @@ test-live: $(VENV)/installed-dev
 conformance: $(VENV)/installed-dev
 	@if [ -d "$(CONFORMANCE)" ]; then \
 		$(bin)/python "$(CONFORMANCE)/compare.py" --command "'$(abspath $(bin))/connspect'" \
-			--group tcp --group http1 --known tests/conformance.toml && \
+			--known tests/conformance.toml && \
 		CONNSPECT_CONFORMANCE="$(abspath $(CONFORMANCE))" $(bin)/python -m pytest tests/packets tests/sources tests/test_laws.py; \
 	else \
 		echo "conformance: there is no $(CONFORMANCE); skipped"; \

@@ -87,6 +87,14 @@ class Control:
         else:
             settings = self._read(payload, arrival)
             self._announce(direction, settings)
+        self._keep(direction, settings, arrival)
+
+    def misplaced_settings(self, direction: int, flags: int, payload: bytes, arrival: Arrival) -> None:
+        """SETTINGS on a stream: told as sent, but the peer may not obey it (RFC 9113 section 6.5)."""
+        settings = Settings(*arrival, True, {}, []) if flags & ACK else self._read(payload, arrival)
+        self._keep(direction, settings, arrival)
+
+    def _keep(self, direction: int, settings: Settings, arrival: Arrival) -> None:
         kept = self._account.sides[direction].settings
         if len(kept) < MAX_KEPT:
             kept.append(settings)

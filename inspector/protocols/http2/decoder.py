@@ -410,6 +410,8 @@ class Http2Decoder:
             self._streams.data(direction, stream_id, len(payload), len(payload), over, end, arrival)
         elif kind in _OF_CONNECTION and stream_id:
             self._odd.tell(arrival, "bad_frame", f"{TYPE_NAMES[kind]} on stream {stream_id}")
+            if kind == FrameType.SETTINGS:
+                self._control.misplaced_settings(direction, flags, payload, arrival)
         else:
             self._control.take(direction, kind, flags, stream_id, payload, arrival)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inspector.bytestream import Ending
 from inspector.events import (
+    Anomaly,
     MessageEnded,
     RequestReceived,
     ResponseReceived,
@@ -271,6 +272,17 @@ class TestConnection:
         assert answered[0].values == {"MAX_CONCURRENT_STREAMS": 128, "ENABLE_CONNECT_PROTOCOL": 1}
         assert seen.stream_limit == 128
         assert len([event for event in conversation.events if isinstance(event, SettingsReceived)]) == 3
+
+    def test_settings_on_a_stream_are_told_and_not_obeyed(self) -> None:
+        misplaced = frame(0x4, 0, 5, (3).to_bytes(2, "big") + (7).to_bytes(4, "big"))
+        conversation = played([*OPENING, server(misplaced + frame(0x4, 1, 5))])
+        seen = account(conversation.events)
+        assert [each.values for each in seen.sides[1].settings if not each.ack][-1] == {"MAX_CONCURRENT_STREAMS": 7}
+        assert seen.stream_limit != 7
+        assert [line(event) for event in conversation.events if isinstance(event, Anomaly)] == [
+            "4: ! bad_frame (SETTINGS on stream 5)",
+            "4: ! bad_frame (SETTINGS on stream 5)",
+        ]
 
     def test_pings_and_their_round_trip(self) -> None:
         conversation = played(
