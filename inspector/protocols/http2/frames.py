@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import IntEnum
 from struct import Struct
 
+from h2.errors import ErrorCodes
+
 #: A frame header: length (high 16 bits, low 8), type, flags, stream id with its reserved bit.
 HEADER = Struct(">HBBBI")
 HEADER_SIZE = HEADER.size
@@ -54,22 +56,7 @@ _SETTINGS = {
     0x8: "ENABLE_CONNECT_PROTOCOL",
     0x9: "NO_RFC7540_PRIORITIES",
 }
-_ERRORS = (
-    "NO_ERROR",
-    "PROTOCOL_ERROR",
-    "INTERNAL_ERROR",
-    "FLOW_CONTROL_ERROR",
-    "SETTINGS_TIMEOUT",
-    "STREAM_CLOSED",
-    "FRAME_SIZE_ERROR",
-    "REFUSED_STREAM",
-    "CANCEL",
-    "COMPRESSION_ERROR",
-    "CONNECT_ERROR",
-    "ENHANCE_YOUR_CALM",
-    "INADEQUATE_SECURITY",
-    "HTTP_1_1_REQUIRED",
-)
+_ERRORS = {error.value: error.name for error in ErrorCodes}
 
 #: Names of all 256 types; one that no registry knows is its hexadecimal number.
 TYPE_NAMES = tuple(
@@ -84,7 +71,7 @@ def setting_name(identifier: int) -> str:
 
 def error_name(code: int) -> str:
     """An error's name (RFC 9113 section 7), or its hexadecimal number."""
-    return _ERRORS[code] if code < len(_ERRORS) else hex(code)
+    return _ERRORS.get(code) or hex(code)
 
 
 def fragment(payload: bytes, flags: int, fixed: int) -> bytes | None:

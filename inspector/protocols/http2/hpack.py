@@ -8,6 +8,9 @@ A table that is `lost` lacks what was inserted before the capture, or in a hole.
 what is inserted from then on is found where the peer finds it; what lies behind is unknown: a field whose name and
 value are None. The peer's own limit decides about eviction, told by its table size updates (section 6.3).
 
+The static table and the Huffman code come from the library hpack; its decoder raises where an observer goes on, and
+takes several times as long.
+
 Broken blocks do not raise: what came before the break counts, what came behind is unknown, and so is the table.
 """
 
@@ -15,6 +18,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import NamedTuple
+
+from hpack.table import HeaderTable
 
 from inspector.protocols.http2.huffman import huffman_text
 
@@ -33,23 +38,13 @@ _ENTRY_OVERHEAD = 32
 #: No honest number needs more bytes of continuation (section 5.1): 28 bits.
 _MAX_CONTINUATION = 4
 
-_NAMES = (
-    ":authority :method=GET :method=POST :path=/ :path=/index.html :scheme=http :scheme=https :status=200 :status=204 "
-    ":status=206 :status=304 :status=400 :status=404 :status=500 accept-charset accept-encoding=gzip,_deflate "
-    "accept-language accept-ranges accept access-control-allow-origin age allow authorization cache-control "
-    "content-disposition content-encoding content-language content-length content-location content-range content-type "
-    "cookie date etag expect expires from host if-match if-modified-since if-none-match if-range if-unmodified-since "
-    "last-modified link location max-forwards proxy-authenticate proxy-authorization range referer refresh retry-after "
-    "server set-cookie strict-transport-security transfer-encoding user-agent vary via www-authenticate"
-)
-
 #: A field: its name in lower case and its value, latin-1; None: not known.
 Field = tuple[str | None, str | None]
 
 #: Appendix A, from index 1 on; index 0 is none.
 STATIC: tuple[Field, ...] = (
     (None, None),
-    *((each.partition("=")[0], each.partition("=")[2].replace("_", " ")) for each in _NAMES.split()),
+    *((name.decode("latin-1"), value.decode("latin-1")) for name, value in HeaderTable.STATIC_TABLE),
 )
 _FIRST_DYNAMIC = len(STATIC)
 
