@@ -32,13 +32,18 @@ from inspector.tcp.tracker import Tracker
 _ALPN = {"http/1.0": HTTP1, "http/1.1": HTTP1, "h2": H2C}
 
 
-def decoders(keys: KeyLog | None = None) -> Decoders:
-    """Who decodes what, by the name that detection gives it; protocols that carry others find them here again."""
+#: Tunnels and TLS inside one another that are looked into; beyond it they stay closed. Each takes some of the stack.
+MAX_LAYERS = 8
+
+
+def decoders(keys: KeyLog | None = None, layers: int = 0) -> Decoders:
+    """Who decodes what, by the name that detection gives it, inside `layers` others; protocols that carry others find
+    them in a table of their own."""
     table: dict[str, Callable[[Emit], StreamDecoder]] = {}
 
     def inside(emit: Emit, switch: Switch) -> StreamDecoder | None:
-        if switch.to == "connect":
-            return DetectingDecoder(renumbered(emit, switch.first), table)
+        if switch.to == "connect" and layers < MAX_LAYERS:
+            return DetectingDecoder(renumbered(emit, switch.first), decoders(keys, layers + 1))
         if switch.to == "h2c":
             return http2(renumbered(emit, switch.first), switch.http2_settings or "")
         if switch.to == "websocket":
@@ -56,8 +61,9 @@ def decoders(keys: KeyLog | None = None) -> Decoders:
         return WebSocketDecoder(emit)
 
     def inside_tls(emit: Emit, alpn: str | None) -> StreamDecoder:
-        make = table.get(_ALPN.get(alpn or "", ""))
-        return make(emit) if make is not None else DetectingDecoder(emit, table)
+        within = decoders(keys, layers + 1)
+        make = within.get(_ALPN.get(alpn or "", ""))
+        return make(emit) if make is not None else DetectingDecoder(emit, within)
 
     def tls(emit: Emit) -> StreamDecoder:
         from inspector.protocols.tls.decoder import TlsDecoder  # not everybody needs it
@@ -66,7 +72,8 @@ def decoders(keys: KeyLog | None = None) -> Decoders:
 
     table[H2C] = http2
     table[HTTP1] = lambda emit: Http1Decoder(emit, partial(inside, emit))
-    table[TLS] = tls
+    if layers < MAX_LAYERS:
+        table[TLS] = tls
     return table
 
 

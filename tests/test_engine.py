@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inspector.engine import Inspector, Options
+from inspector.engine import MAX_LAYERS, Inspector, Options
 from inspector.records.connection import Connection
 from inspector.records.event import EventRecord
 from inspector.sources.memory import MemorySource
@@ -143,3 +143,15 @@ def test_secrets_only_when_wanted() -> None:
         assert request is not None
         assert request.target == target
         assert ("s3cret" in str(inspection)) == show
+
+
+def test_tunnels_inside_one_another_are_looked_into_to_a_bound() -> None:
+    """Each takes some of the stack, and asks the one inside it for the last application byte."""
+    talk = opened()
+    for _ in range(400):
+        talk.c(b"CONNECT a:1 HTTP/1.1\r\n\r\n").s(b"HTTP/1.1 200 OK\r\n\r\n")
+    (connection,) = inspect(talk.close()).connections
+    assert connection.requests == connection.responses == MAX_LAYERS + 1
+    assert connection.closed is not None
+    assert connection.closed.idle_ns == 1_000_000, "bytes that nobody looks into are an application's, too"
+    assert inspect(talk, batch_rows=1).connections == [connection]

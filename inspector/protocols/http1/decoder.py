@@ -121,24 +121,25 @@ class Http1Decoder:
         self._timing_out = False
         self._before: Arrival | None = None
 
+    # Inside one another each asks the next one once: more would multiply.
+
     @property
     def application_packet(self) -> int | None:
         last = self._last_application_byte()
-        return None if last is None else last[0]
+        inside = None if self._inner is None else self._inner.application_packet
+        return inside if last is None else last[0] if inside is None else max(last[0], inside)
 
     @property
     def application_ns(self) -> int | None:
         last = self._last_application_byte()
+        inside = None if self._inner is None else self._inner.application_packet
+        if inside is not None and self._inner is not None and (last is None or inside > last[0]):
+            return self._inner.application_ns
         return None if last is None else last[1]
 
     def _last_application_byte(self) -> Arrival | None:
         client, server = self._last
-        last = client or server if client is None or server is None else max(client, server)
-        inner = self._inner
-        if inner is None or inner.application_packet is None or inner.application_ns is None:
-            return last
-        inside = inner.application_packet, inner.application_ns
-        return inside if last is None else max(last, inside)
+        return client or server if client is None or server is None else max(client, server)
 
     # What a decoder is told
 
