@@ -137,7 +137,7 @@ class Streams:
         exchange = self._unasked.pop(stream_id)
         self._emit(RequestReceived(*arrival, exchange, stream_id, offset, first[0], section.request()))
         stream = self.open.get(stream_id)
-        if stream is not None and not over:
+        if stream is not None and not over and stream.exchange == exchange and stream.last[FROM_CLIENT] is None:
             stream.state = StreamState.OPEN
             self._started(stream, FROM_CLIENT, end, arrival)
             return

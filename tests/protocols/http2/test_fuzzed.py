@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspector.events import Http2Started, SettingsReceived
-from tests.protocols.http1.playbook import Conversation, Step, client, client_lost, server
+from tests.protocols.http1.playbook import Conversation, Step, client, client_end, client_lost, server
 from tests.protocols.http2.playbook import GET, OK, OPENING, SETTINGS_ACK, data, exchanged, headers, line, plain, played
 
 #: A type that no registry has, and larger than is allowed: no frame.
@@ -64,4 +64,16 @@ def test_a_request_recognised_while_its_answer_goes_on_is_read_to_its_end() -> N
         "5: #0/5 > GET /",
         "7: #0/5 > end, 5 bytes",
         "8: #0/5 < end, 2 bytes",
+    ]
+
+
+def test_a_late_request_belongs_to_the_stream_that_was_answered() -> None:
+    """Not to one of the same number that begins with DATA behind a hole and has no exchange."""
+    answer, late = headers(5, plain(OK), 0x5), headers(5, plain(GET))
+    lines = exchanged(client_lost(9), server(answer), client(data(5, b"none") + SETTINGS_ACK * 2 + late), client_end())
+    assert [text for text in lines if "#" in text] == [
+        "5: #0/5 < 200 unsolicited",
+        "5: #0/5 < end, 0 bytes",
+        "6: #0/5 > GET /",
+        "6: #0/5 > cut short, 0 bytes",
     ]
