@@ -90,18 +90,18 @@ class StreamSink(Protocol):
 class Spent:
     """What is left of a sink once both directions have ended: its word for what was spoken.
 
-    Connections wait for stragglers after their end; what they hold until then is small. The last application byte was
-    asked for at the first close, and nobody asks again.
+    Connections wait for stragglers after their end; what they hold until then is small. The last application byte
+    matters only up to the first close, so nobody asks a sink that was spent by its ends.
     """
 
-    __slots__ = ("protocol",)
+    __slots__ = ("application_ns", "application_packet", "protocol")
 
-    application_packet: ClassVar = None
-    application_ns: ClassVar = None
     skip_until: ClassVar = [FOREVER, FOREVER]
 
-    def __init__(self, protocol: str) -> None:
+    def __init__(self, protocol: str, application: Arrival | None = None) -> None:
         self.protocol = protocol
+        self.application_packet = None if application is None else application[0]
+        self.application_ns = None if application is None else application[1]
 
     def data(self, chunk: StreamChunk) -> None:
         """Bytes behind the end are nobody's."""

@@ -5,11 +5,11 @@ No I/O, no clock: the only inputs are batches and the times in them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from inspector.bytestream import FROM_CLIENT, StreamChunk
+from inspector.bytestream import FROM_CLIENT, StreamChunk, StreamSink
 from inspector.events import Event
 from inspector.inspection import Inspection
 from inspector.packets.batch import RawBatch
@@ -17,6 +17,7 @@ from inspector.packets.decode import PacketDecoder
 from inspector.protocols.decoder import Emit, StreamDecoder, Switch, renumbered
 from inspector.protocols.detect import H2C, HTTP1, TLS, Decoders, DetectingDecoder, decoder_for
 from inspector.protocols.http1.decoder import Http1Decoder
+from inspector.protocols.http1.plain import read_plain
 from inspector.protocols.tls.keylog import KeyLog
 from inspector.records.builder import after_close, connection_record
 from inspector.records.capture import CaptureRecord
@@ -109,7 +110,7 @@ class Inspector:
         self.options = options
         self._decoder = PacketDecoder()
         self._decoders = decoders(options.keys)
-        self._tracker = Tracker(self._open_stream, self._keep_log if options.events else None)
+        self._tracker = Tracker(self._open_stream, self._keep_log if options.events else None, self._read_whole)
         self._log = EventLog(options.show_secrets)
         self._endpoints = EndpointBook()
         self._capture = CaptureRecord([], 0, 0, {}, None, None, None, [])
@@ -165,6 +166,14 @@ class Inspector:
         if connection.log is not None:
             emit = partial(self._take_and_note, connection, book)
         return decoder_for(start, emit, self._decoders, partial(_roles_from_content, connection), connection.hand_over)
+
+    def _read_whole(self, connection: TcpConnection, payload: Sequence[StreamChunk]) -> StreamSink | None:
+        """All payload of a short connection: mostly plain exchanges, which need no decoder."""
+        book = ExchangeBook(self.options.show_secrets)
+        spent = read_plain(payload, book.take)
+        if spent is not None:
+            connection.book = book
+        return spent
 
     def _take_and_note(self, connection: TcpConnection, book: ExchangeBook, event: Event) -> None:
         book.take(event)

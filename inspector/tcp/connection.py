@@ -9,7 +9,7 @@ Positions are stream offsets (sequence.py); what is unknown is None. Nothing her
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Piece, Spent, StreamChunk, StreamSink
 from inspector.events import Anomaly
@@ -25,6 +25,9 @@ BELIEVED_DISTANCE = 1 << 30
 _HALF = 1 << 31
 #: Makes who takes a connection's byte streams, given the chunk that they begin with (None: with a hole).
 MakeSink = Callable[["Connection", StreamChunk | None], StreamSink]
+#: Reads all payload of a connection in order of arrival, both directions, whole from its handshake to its close: what
+#: is left of a sink then. None: nothing was read, and a sink is to be made and told as always.
+ReadWhole = Callable[["Connection", Sequence[StreamChunk]], StreamSink | None]
 #: Anomalies that are kept of a connection; further ones are counted.
 KEPT_ANOMALIES = 256
 

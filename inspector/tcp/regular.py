@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from inspector.bytestream import Ending, Spent, StreamChunk
-from inspector.tcp.connection import Connection
+from inspector.bytestream import StreamChunk
+from inspector.tcp.connection import Connection, ReadWhole
 from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.side import Side
 from inspector.tcp.states import EndState
@@ -56,6 +56,7 @@ def whole(
     payload: Sequence[StreamChunk | int],
     closing: Closing,
     sums: tuple[tuple[int, ...], tuple[int, ...]],
+    read_whole: ReadWhole | None,
 ) -> None:
     """All of a new connection: its handshake, payload as it comes next, its close.
 
@@ -66,6 +67,7 @@ def whole(
     connection.syn_packet, connection.syns = opening[0], 1
     connection.last_syn_ns, connection.syn_ack_ns, connection.established_ns = opening[1]
     letters, sent = "ShA", [0, 0]
+    chunks = []
     for chunk in payload:
         if isinstance(chunk, int):
             letter = "Aa"[chunk]
@@ -74,20 +76,24 @@ def whole(
             letter = "Dd"[towards]
             chunk.offset = sent[towards]
             sent[towards] += chunk.length
-            (connection.sink or connection.open_sink(chunk)).data(chunk)
+            chunks.append(chunk)
         if letter not in letters:
             letters += letter
-    sink, direction, packets, times_ns = connection.sink, closing.direction, closing.packets, closing.times_ns
-    connection.remember_application()
-    for turn in (0, 1):
-        if sink is not None:
-            sink.end(direction ^ turn, Ending.FIN, packets[turn], times_ns[turn])
+    direction, packets, times_ns = closing.direction, closing.packets, closing.times_ns
+    spent = read_whole(connection, chunks) if chunks and read_whole is not None else None
+    if spent is not None:
+        connection.sink = spent
+        connection.remember_application()
+    else:
+        for chunk in chunks:
+            (connection.sink or connection.open_sink(chunk)).data(chunk)
+        connection.remember_application()
+        for turn in (0, 1):
+            connection.deliver_end(connection.sides[direction ^ turn], direction ^ turn, packets[turn], times_ns[turn])
     connection.sides = (
         _closed(seqs[0], sent[0], closing, direction, sums[0]),
         _closed(seqs[1], sent[1], closing, 1 - direction, sums[1]),
     )
-    if sink is not None:
-        connection.sink = Spent(sink.protocol)
     letters += "fF" if direction else "Ff"
     last = "aA"[direction == 0]
     connection.history.letters = letters if last in letters else letters + last

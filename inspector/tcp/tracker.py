@@ -14,7 +14,7 @@ from heapq import heappop, merge
 import numpy as np
 
 from inspector.packets.batch import IcmpError, PacketBatch
-from inspector.tcp.connection import Connection, MakeSink
+from inspector.tcp.connection import Connection, MakeSink, ReadWhole
 from inspector.tcp.flow_table import SYN_ONLY, group
 from inspector.tcp.registry import Late, Registry
 from inspector.tcp.triage import triage
@@ -28,15 +28,17 @@ class Tracker:
     """Feed it batches of segments; it gives the connections that have ended, and all others at the end.
 
     `make_sink` makes who takes a connection's byte streams, at its first payload; `on_new` is told of each connection
-    when it begins.
+    when it begins. `read_whole` may read all payload of a connection at once, where there is nobody in `on_new`.
     """
 
     def __init__(
         self,
         make_sink: MakeSink,
         on_new: Callable[[Connection], None] | None = None,
+        read_whole: ReadWhole | None = None,
     ) -> None:
         self._registry = Registry(make_sink, on_new)
+        self._read_whole = read_whole
         self._clock_ns = 0
         """The latest time that any segment or idle tick had: capture times may run backwards, the clock does not."""
 
@@ -57,7 +59,7 @@ class Tracker:
             slots = registry.slots(groups.tuples)
             steps = triage(batch, groups, registry.table.watched[slots])
             clock_ns = np.maximum(np.maximum.accumulate(batch.time_ns), self._clock_ns)
-            Walk(registry, batch, steps, slots[steps.group_tuple], clock_ns).walk()
+            Walk(registry, batch, steps, slots[steps.group_tuple], clock_ns, self._read_whole).walk()
             self._clock_ns = int(clock_ns[-1])
         elif not batch.end_packet:
             self._clock_ns = max(self._clock_ns, batch.end_ns)

@@ -12,7 +12,7 @@ from inspector.bytestream import Piece, StreamChunk
 from inspector.endpoints import server_by_port
 from inspector.packets.batch import I64, U8, PacketBatch
 from inspector.tcp import regular
-from inspector.tcp.connection import Connection
+from inspector.tcp.connection import Connection, ReadWhole
 from inspector.tcp.flow_table import CONNECTION, EMPTY, ENDED, SYN_ONLY
 from inspector.tcp.registry import Late, Registry
 from inspector.tcp.segment import ACK, FIN, RST, SYN, Rows, Run, Segment
@@ -36,7 +36,16 @@ _FAREWELL = [FIN | ACK, FIN | ACK, ACK]
 class Walk:
     """One batch's steps, walked."""
 
-    def __init__(self, registry: Registry, batch: PacketBatch, steps: Steps, slots: I64, clock_ns: I64) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        batch: PacketBatch,
+        steps: Steps,
+        slots: I64,
+        clock_ns: I64,
+        read_whole: ReadWhole | None,
+    ) -> None:
+        self._read_whole = read_whole
         self._registry = registry
         self._clock_ns = clock_ns
         """Per batch row, the latest time that any segment up to there had: lateness goes by it."""
@@ -193,6 +202,7 @@ class Walk:
                 sender[close] ^ client_end, (ack[close], ack[close + 1]), packet[close:end], time_ns[close:end]
             ),
             (self._totals[client_end][index], self._totals[1 - client_end][index]),
+            self._read_whole,
         )
         connection.last_packet, connection.end_ns = self._group_last[index]
         self._table.watched[connection.slot] = True
