@@ -57,6 +57,7 @@ class Connection:
         packet: int,
         time_ns: int,
         make_sink: MakeSink,
+        sides: tuple[Side, Side] | None = None,
     ) -> None:
         self.id = -1
         """Numbered by the tracker at the end of the batch that began the connection."""
@@ -66,7 +67,7 @@ class Connection:
         self.client, self.server = ends[client_end], ends[1 - client_end]
         """(address high, address low, port), as in the columns."""
         self.role_from = role_from
-        self.sides = (Side(), Side())
+        self.sides = (Side(), Side()) if sides is None else sides
         self.first_packet = self.last_packet = packet
         self.first_ns = self.end_ns = time_ns
         self.syn_packet: int | None = None

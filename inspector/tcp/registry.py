@@ -16,6 +16,7 @@ from inspector.bytestream import FROM_CLIENT
 from inspector.packets.batch import I64, U64
 from inspector.tcp.connection import Connection, MakeSink
 from inspector.tcp.flow_table import CONNECTION, ENDED, FlowTable
+from inspector.tcp.side import Side
 
 
 class Late(NamedTuple):
@@ -58,12 +59,20 @@ class Registry:
         """The slot of each of several distinct tuples (FlowTable.slots)."""
         return self.table.slots(tuples)
 
-    def new(self, slot: int, client_end: int, role_from: str, packet: int, time_ns: int) -> Connection:
+    def new(
+        self,
+        slot: int,
+        client_end: int,
+        role_from: str,
+        packet: int,
+        time_ns: int,
+        sides: tuple[Side, Side] | None = None,
+    ) -> Connection:
         high_0, low_0, high_1, low_1, all_ports = self.table.words
         ports = all_ports.item(slot)
         first = (high_0.item(slot), low_0.item(slot), ports >> 16)
         ends = (first, (high_1.item(slot), low_1.item(slot), ports & 0xFFFF))
-        connection = Connection(ends, client_end, role_from, packet, time_ns, self._make_sink)
+        connection = Connection(ends, client_end, role_from, packet, time_ns, self._make_sink, sides)
         connection.slot = slot
         return connection
 

@@ -17,6 +17,9 @@ from inspector.tcp.states import EndState
 
 _ESTABLISHED, _CLOSED = EndState.ESTABLISHED, EndState.CLOSED
 
+#: The sides of a connection that `whole` will be told of, which makes its own: nobody writes to these.
+UNTOLD = (Side(), Side())
+
 
 def is_new(connection: Connection) -> bool:
     """Whether nothing was told of a connection yet but who opened it, and nobody wants each segment for a log."""
@@ -85,6 +88,8 @@ def whole(
         connection.sink = spent
         connection.remember_application()
     else:
+        if connection.sides is UNTOLD:
+            connection.sides = (Side(), Side())
         for chunk in chunks:
             (connection.sink or connection.open_sink(chunk)).data(chunk)
         connection.remember_application()

@@ -156,7 +156,8 @@ class Walk:
         """All rows of one connection in this batch."""
         step, end = self._step_starts[index], self._step_starts[index + 1]
         if self._begins[index]:
-            self._tell_whole(self._enter(slot, step, self._direction[step], "syn"), index, step, end)
+            begun = self._enter(slot, step, self._direction[step], "syn", regular.UNTOLD)
+            self._tell_whole(begun, index, step, end)
             return
         connection = self._connection_of(slot, step)
         if connection is None or connection.retired:
@@ -437,8 +438,10 @@ class Walk:
             client_end, role_from = (sender, "first-packet") if server is None else (1 - server, "port")
         return self._enter(slot, step, client_end, role_from)
 
-    def _enter(self, slot: int, step: int, client_end: int, role_from: str) -> Connection:
-        connection = self._registry.new(slot, client_end, role_from, self._packet[step], self._time[step])
+    def _enter(
+        self, slot: int, step: int, client_end: int, role_from: str, sides: tuple[Side, Side] | None = None
+    ) -> Connection:
+        connection = self._registry.new(slot, client_end, role_from, self._packet[step], self._time[step], sides)
         self._registry.install(connection)
         return connection
 
