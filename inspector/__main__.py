@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -11,8 +12,10 @@ def main() -> None:
     """Run the command line. A reader that went away (`| head`) ends it as it ends any Unix tool: quietly."""
     # NumPy's linear algebra is not used, but would start a thread for every core when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()  # imports leave nothing to collect, and looking for it would take a twentieth of a small report's time
     from inspector.cli.main import main as run
 
+    gc.enable()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     status = run()
