@@ -109,7 +109,7 @@ def whole(
 def _closed(isn: int, length: int, closing: Closing, turn: int, sums: tuple[int, ...]) -> Side:
     """A side that sent its ISN, `length` bytes and its FIN as it should, the first FIN (`turn` 0) or the second."""
     behind = (isn + 1 + length) & MASK
-    packets, captured, ttl, _, network, _, _ = sums
+    packets, captured, ttl, _, network, *_ = sums
     # By position, in the order of the fields.
     return Side(
         _CLOSED,

@@ -40,6 +40,8 @@ class Totals(NamedTuple):
     network_high: I64
     ack: I64
     """Highest acknowledgment number; -1 where no row but a RST acknowledges, SPREAD where none is the highest."""
+    ack_first: I64
+    """Sorted position of the first row that has it; meaningless where none is the highest."""
 
 
 class Steps(NamedTuple):
@@ -172,7 +174,8 @@ def _runs(joined: Mask, data: Mask, direction: U8, group_of: I64, members: I64) 
 
 def _totals(batch: PacketBatch, order: I64, flags: U8, group_of: I64, rows: I64, count: int) -> Totals:
     zeros = np.zeros(count, np.int64)
-    totals = Totals(zeros, zeros.copy(), zeros.copy(), zeros.copy(), zeros.copy(), zeros.copy(), np.full(count, -1))
+    totals = Totals(*(zeros.copy() for _ in Totals._fields))
+    totals.ack[:] = -1
     if not len(rows):
         return totals
     at, starts = _run_starts(group_of[rows])
@@ -193,6 +196,10 @@ def _totals(batch: PacketBatch, order: I64, flags: U8, group_of: I64, rows: I64,
         ahead = (ack - np.repeat(base, np.diff(np.append(starts, len(ack))))).astype(np.int32).astype(np.int64)
         highest = np.maximum.reduceat(ahead, starts)
         spread = highest - np.minimum.reduceat(ahead, starts) > WIDEST_SPREAD
+        counts = np.diff(np.append(starts, len(ack)))
+        having = np.flatnonzero(ahead == np.repeat(highest, counts))
+        group = np.repeat(np.arange(len(starts)), counts)[having]
+        totals.ack_first[at] = acking[having[np.flatnonzero(np.diff(group, prepend=-1))]]
         totals.ack[at] = np.where(spread, SPREAD, (base + highest.astype(np.uint32)).astype(np.int64))
     return totals
 

@@ -28,7 +28,7 @@ LINGER_NS = 2_000_000_000
 _MOST_SYNS = 0xFFFF
 _HANDSHAKE = [SYN, SYN | ACK, ACK]
 _FIN_ACK = FIN | ACK
-#: Where `ack` is in Totals.
+#: Where `ack` is in Totals, with `ack_first` behind it.
 _ACK_TOTAL = Totals._fields.index("ack")
 _FAREWELL = [FIN | ACK, FIN | ACK, ACK]
 
@@ -291,8 +291,9 @@ class Walk:
         behind = (seq[step] + 1) & MASK
         if ack[step + 1] != behind or seq[last] != behind or ack[last] != (seq[step + 1] + 1) & MASK:
             return False
-        highest = [self._totals[sent_by][index][_ACK_TOTAL] for sent_by in (sender, 1 - sender)]
-        if highest != [ack[last], behind]:  # something in this batch acknowledges what was never sent
+        highest = [self._totals[sent_by][index][_ACK_TOTAL:] for sent_by in (sender, 1 - sender)]
+        expected = [(ack[last], self._position(last)), (behind, self._position(step + 1))]
+        if highest != expected:  # something else in this batch acknowledges what was not sent yet
             return False
         if not regular.may_part(connection, towards, seq[step], seq[step + 1]):
             return False
@@ -302,11 +303,12 @@ class Walk:
 
     def _needs_acknowledgments(self, connection: Connection, index: int, towards: int, step: int) -> bool:
         """Whether a FIN or RST may mean something else with the acknowledgments before it: it is not what comes next,
-        or its sender has acknowledged more in this batch than it says itself and its peer's FIN."""
+        or its sender has acknowledged more before it than it says itself (one more, later on, is its peer's FIN)."""
         if self._seq[step] != connection.sides[towards].next_seq:
             return True
-        highest: int = self._totals[self._direction[step]][index][_ACK_TOTAL]
-        return highest >= 0 and (highest - self._ack[step]) & MASK > 1
+        highest, at = self._totals[self._direction[step]][index][_ACK_TOTAL:]
+        more = (highest - self._ack[step]) & MASK
+        return bool(highest >= 0 and (more > 1 or (more == 1 and at < self._position(step))))
 
     def _position(self, step: int) -> int:
         """The sorted position of a step's first row."""
@@ -451,7 +453,7 @@ class Walk:
         """Give the connection what its group adds up to."""
         start, stop, same_networks = self._group_starts[index], self._group_starts[index + 1], True
         for end in (0, 1):
-            packets, captured, ttl_low, ttl_high, network_low, network_high, _ = self._totals[end][index]
+            packets, captured, ttl_low, ttl_high, network_low, network_high, _, _ = self._totals[end][index]
             if not packets:
                 continue
             side = connection.sides[end ^ connection.client_end]

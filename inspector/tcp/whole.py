@@ -85,13 +85,15 @@ def _closes(columns: StepColumns, first: I64) -> Mask:
 
 
 def _adds_up(steps: Steps, columns: StepColumns, groups: I64, closing: I64) -> Mask:
-    """Whether nothing comes behind the close, nothing acknowledges more, and the packets of a side look alike."""
+    """Whether nothing comes behind the close, nothing else acknowledges a FIN, and the packets of a side look alike."""
     last = steps.members[steps.first[closing + 3] - 1]
+    other = steps.members[steps.first[closing + 1]]
     good: Mask = last == steps.group_starts[groups + 1] - 1
     from_second = columns.direction[closing] == 1
     acks = columns.ack[closing + 2].astype(np.int64), columns.ack[closing + 1].astype(np.int64)
     for end, total in enumerate(steps.totals):
         good &= total.ack[groups] == np.where(from_second == end, *acks)
+        good &= total.ack_first[groups] == np.where(from_second == end, last, other)
         good &= total.ttl_low[groups] == total.ttl_high[groups]
         good &= total.network_low[groups] == total.network_high[groups]
     return good

@@ -91,3 +91,10 @@ def test_a_probe_behind_a_segment_that_ends_where_a_probe_begins() -> None:
     talk = opened().exchange()
     talk.s(RESPONSE[:-1], at=0).s("ACK", at=len(RESPONSE) - 1).c("ACK")
     assert in_any_batches(talk).server_traffic.keepalives == 1
+
+
+def test_an_acknowledgment_of_a_fin_that_is_still_to_come_ends_nothing_sooner() -> None:
+    """It says just what the last ACK will say; whether the connection has ended in between must not hang on batches."""
+    talk = opened().c(b"x" * 10)
+    talk.c(b"y" * 10, ack=talk.wire(SERVER) + 1).wait(2).c("FIN ACK").s("FIN ACK").wait(2).c("ACK")
+    in_any_batches(talk)
