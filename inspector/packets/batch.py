@@ -60,9 +60,18 @@ class RawBatch:
     """The interfaces known so far: grows over a capture, an index never changes its meaning."""
     first_packet: int
     """Number of row 0; packets count from 1 over the whole timeline, as Wireshark's frame.number."""
+    idle_ns: int | None = None
+    """Of a batch without packets: the capture time by which there were none, so that timeouts fire (live sources)."""
 
     def __len__(self) -> int:
         return len(self.position)
+
+    @classmethod
+    def idle(cls, time_ns: int, interfaces: Sequence[Interface], next_packet: int) -> RawBatch:
+        """A batch that says nothing but the time; the next packet will have the number `next_packet`."""
+        none = np.empty(0, np.int64)
+        no_interface = np.empty(0, np.uint16)
+        return cls(np.empty(0, np.uint8), none, none, none, none, no_interface, interfaces, next_packet, time_ns)
 
 
 @dataclass(slots=True, frozen=True)
@@ -136,7 +145,7 @@ class PacketBatch:
     end_packet: int = 0
     """Number of the RawBatch's last packet, TCP or not (0: empty)."""
     end_ns: int = 0
-    """Its capture time: the clock that timeouts go by."""
+    """Its capture time, or that of an idle batch: the clock that timeouts go by."""
 
     def __len__(self) -> int:
         return len(self.packet)

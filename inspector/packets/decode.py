@@ -198,5 +198,5 @@ def _batch(raw: RawBatch, out: Segments, fate: U8, gains: _Gains) -> PacketBatch
         skipped={why.name.lower(): counts[why] for why in Fate if why != Fate.SEGMENT and counts[why]},
         icmp_errors=sorted(gains.errors, key=lambda error: error.packet),
         end_packet=raw.first_packet + n - 1 if n else 0,
-        end_ns=int(raw.time_ns[-1]) if n else 0,
+        end_ns=int(raw.time_ns[-1]) if n else raw.idle_ns or 0,
     )

@@ -63,7 +63,7 @@ class SourceFile:
     path: str
     """As given; "-" for standard input."""
     format: str
-    """"pcap" or "pcapng"."""
+    """"pcap", "pcapng" or "live"."""
     compression: str | None
     """None, "gzip", "zstd", "xz" or "lz4"."""
     link_types: list[int]
