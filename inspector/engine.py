@@ -121,6 +121,11 @@ class Inspector:
         """Ids of connections whose late segments are no news: they were told of, or are of no interest. At most one a
         connection."""
 
+    @property
+    def connections(self) -> int:
+        """How many were seen so far."""
+        return self._tracker.connections
+
     def feed(self, batch: RawBatch) -> None:
         """Take the next packets of the timeline."""
         self._count(batch)

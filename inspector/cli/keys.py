@@ -1,11 +1,13 @@
-"""TLS keys for a reading: from key logs that were named, and from the captures themselves."""
+"""TLS keys: from key logs that were named, read once or followed while they grow, and from the captures themselves."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
 
 from inspector.errors import UsageError
-from inspector.protocols.tls.keylog import KeyLog
+from inspector.protocols.tls.keylog import MAX_LINE, KeyLog
 from inspector.sources.secrets import key_logs, key_logs_ahead
 from inspector.sources.source import Source
 
@@ -53,3 +55,72 @@ def read_key_logs(paths: Sequence[str], log: KeyLog, warn: Callable[[str], None]
         elif log.broken > broken:
             lines = log.broken - broken
             warn(f"{path}: {lines} {'line is' if lines == 1 else 'lines are'} no TLS keys")
+
+
+class FollowedKeys:
+    """Key logs that grow while packets come: each time what is new is read, in whole lines. One that is not
+    there yet may come."""
+
+    def __init__(self, paths: Sequence[str], log: KeyLog, warn: Callable[[str], None]) -> None:
+        self.log = log
+        self._files = [_Followed(path, warn) for path in dict.fromkeys(paths)]
+
+    def take(self) -> bytes:
+        """Add what was written since the last time to the log; it is also returned."""
+        text = b"".join(file.read() for file in self._files)
+        if text:
+            self.log.add_whole(text)
+        return text
+
+    def close(self) -> None:
+        """Read no more."""
+        for file in self._files:
+            file.close()
+
+
+class _Followed:
+    """One key log. It may be replaced or cut: then it is read from the start."""
+
+    def __init__(self, path: str, warn: Callable[[str], None]) -> None:
+        self._path = path
+        self._warn: Callable[[str], None] | None = warn
+        self._file: BinaryIO | None = None
+        self._rest = b""
+
+    def read(self) -> bytes:
+        """The lines that were written since the last time."""
+        pieces = []
+        try:
+            if self._replaced():
+                self.close()
+            if self._file is None:
+                self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115  # it stays open
+            while piece := self._file.read(_PIECE):
+                pieces.append(piece)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            if self._warn is not None:
+                self._warn(f"--keylog {self._path}: {error.strerror or error}")
+                self._warn = None
+            return b""
+        if not pieces:
+            return b""
+        text = self._rest + b"".join(pieces)
+        end = text.rfind(b"\n") + 1
+        self._rest = text[end:] if len(text) - end <= MAX_LINE else b""
+        return text[:end]
+
+    def _replaced(self) -> bool:
+        """Whether there is another file in its place, or less in it than was read."""
+        if self._file is None:
+            return False
+        mine, there = os.fstat(self._file.fileno()), os.stat(self._path)
+        return (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino) or mine.st_size < self._file.tell()
+
+    def close(self) -> None:
+        """Read no more, or from the start."""
+        self._rest = b""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -109,16 +109,61 @@ def completion(shell: str) -> None:
     click.echo(complete(connspect, {}, "connspect", "_CONNSPECT_COMPLETE").source())
 
 
+_CAPTURED = "What is captured"
+
+
 @connspect.command()
 @click.argument("filter", metavar="[FILTER]...", nargs=-1)
-@click.option("-i", "--interface", cls=Option, heading="What is captured", help="Interface; any for all.")
-@click.option("-w", "--write", cls=Option, heading="What is captured", metavar="FILE", help="Keep the packets, pcapng.")
-@click.option("--duration", cls=Option, heading="What is captured", type=click.FloatRange(0), metavar="SECONDS")
-@click.option("-c", "--count", cls=Option, heading="What is captured", type=click.IntRange(1), metavar="PACKETS")
+@click.option(
+    *("-i", "--interface", "interfaces"),
+    cls=Option,
+    heading=_CAPTURED,
+    multiple=True,
+    metavar="IFACE",
+    help="Interface; any, the default, for all. Repeatable.",
+)
+@click.option(
+    "--duration", cls=Option, heading=_CAPTURED, type=click.FloatRange(0), metavar="SECONDS", help="End after so long."
+)
+@click.option(
+    *("-c", "--count"),
+    cls=Option,
+    heading=_CAPTURED,
+    type=click.IntRange(1),
+    metavar="PACKETS",
+    help="End after so many packets.",
+)
+@click.option(
+    *("-s", "--snapshot-length", "snap_length"),
+    cls=Option,
+    heading=_CAPTURED,
+    type=click.IntRange(64, 262_144),
+    metavar="BYTES",
+    help="Capture no more of a packet.",
+)
+@click.option(
+    *("-p", "--no-promiscuous-mode", "promiscuous"),
+    cls=Option,
+    heading=_CAPTURED,
+    flag_value=False,
+    default=True,
+    help="Only packets that concern this host.",
+)
 @shared_options
-def live(**_: Any) -> None:
-    """Watch an interface (not built yet)."""
-    raise NotBuilt("live", "'tcpdump -U -w - tcp | connspect read -' reports on live traffic")
+def live(shared: Shared, **capturing: Any) -> int:
+    """Watch interfaces, and report as connections end.
+
+    FILTER is a BPF expression as tcpdump takes it; without one, TCP and DNS are captured. The table comes at the end,
+    with Ctrl-C or a limit; ndjson is written line by line. Key logs (--keylog, SSLKEYLOGFILE) are read as they grow.
+
+    \b
+      sudo connspect live -i eth0
+      sudo connspect live -i any --duration 60 tcp port 443
+      sudo connspect live -i lo -T ndjson | jq 'select(.type == "connection") | .closed'
+    """
+    from inspector.cli.live import Capturing, watch
+
+    return watch(Capturing(**capturing), shared)
 
 
 @connspect.command()
@@ -156,10 +201,12 @@ def explain(**_: Any) -> None:
 
 
 @connspect.command()
-@shared_options
-def interfaces(**_: Any) -> None:
-    """List the interfaces that can be watched (not built yet)."""
-    raise NotBuilt("interfaces", "'tcpdump -D' lists them")
+def interfaces() -> None:
+    """List the interfaces that can be watched."""
+    from inspector.cli.interfaces import lines
+
+    for line in lines():
+        click.echo(line)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -64,7 +64,7 @@ _OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
         ("--keylog",),
         {
             "multiple": True,
-            "type": click.Path(exists=True, dir_okay=False),
+            "type": click.Path(),
             "metavar": "FILE",
             "help": "TLS keys, as SSLKEYLOGFILE has them. Repeatable.",
         },

@@ -1,14 +1,20 @@
-"""A progress bar on standard error for what takes over a second, drawn from the reading loop: no thread of its own."""
+"""What standard error shows while a command works, drawn from its loop, without a thread: a bar for what takes over a
+second, a line for a live capture."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
 
+from inspector.report import units
+from inspector.report.text import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from inspector.sources.live import LiveSource
     from inspector.sources.source import Source
 
 #: Seconds before anything is shown, and between two drawings.
@@ -53,3 +59,42 @@ class ReadingProgress:
         )
         progress.start()
         return progress, progress.add_task("", total=self._source.total_bytes, packets=0)
+
+
+class LiveStatus:
+    """One line on standard error, while a capture runs and a person looks."""
+
+    _INTERVAL = 0.5
+
+    def __init__(self, source: LiveSource, wanted: bool) -> None:
+        self._source = source
+        self._began = time.monotonic()
+        self._next = self._began if wanted and sys.stderr.isatty() else None
+        self._width = 0
+
+    def update(self, connections: int) -> None:
+        """So many connections were seen."""
+        if self._next is None or (now := time.monotonic()) < self._next:
+            return
+        self._next = now + self._INTERVAL
+        file = self._source.files[0]
+        minutes, seconds = divmod(int(now - self._began), 60)
+        facts = [
+            printable(file.path),
+            f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}",
+            units.plural(file.packets, "packet"),
+            f"{(file.dropped.kernel if file.dropped else 0) or 0:,} dropped",
+            units.plural(connections, "connection"),
+            "Ctrl-C ends",
+        ]
+        self._write("    ".join(facts)[: shutil.get_terminal_size().columns - 1])
+
+    def stop(self) -> None:
+        """Take the line away."""
+        if self._width:
+            self._write("")
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write(f"\r{line.ljust(self._width)}" + ("" if line else "\r"))
+        sys.stderr.flush()
+        self._width = len(line)

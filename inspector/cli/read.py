@@ -59,7 +59,7 @@ def show_connection(path: str, number: int, shared: Shared) -> int:
 def _read_table(paths: Sequence[str], shared: Shared, output: Output) -> int:
     from inspector.report.table import View, table
 
-    options = _options(shared)
+    options = engine_options(shared)
     inspection, status = _inspect(paths, options(keep_connections=shared.connections), shared, output)
     output.lines(table(inspection, View(output.screen(), shared.connections, shared.events, shared.verbose)))
     if not output.terminal:
@@ -70,7 +70,7 @@ def _read_table(paths: Sequence[str], shared: Shared, output: Output) -> int:
 def _read_json(paths: Sequence[str], shared: Shared, output: Output) -> int:
     from inspector.report.json import json_report
 
-    inspection, status = _inspect(paths, _options(shared)(), shared, output)
+    inspection, status = _inspect(paths, engine_options(shared)(), shared, output)
     for piece in json_report(inspection):
         output.write(piece)
     _warn_of_problems(inspection, shared)
@@ -82,14 +82,14 @@ def _read_ndjson(paths: Sequence[str], shared: Shared, output: Output) -> int:
 
     writer = NdjsonWriter(output.write)
     on_event = writer.event if shared.events else None
-    options = _options(shared)(keep_connections=False, on_connection=writer.connection, on_event=on_event)
+    options = engine_options(shared)(keep_connections=False, on_connection=writer.connection, on_event=on_event)
     inspection, status = _inspect(paths, options, shared, output)
     writer.finish(inspection)
     _warn_of_problems(inspection, shared)
     return status
 
 
-def _options(shared: Shared) -> Callable[..., Options]:
+def engine_options(shared: Shared) -> Callable[..., Options]:
     """The engine's options, but for those that a format decides."""
     from inspector.engine import Options
 

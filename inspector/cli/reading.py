@@ -62,7 +62,7 @@ def inspect(
         finally:
             bar.stop()
         inspection = inspector.finish()
-        _complete(inspection.capture, source)
+        complete(inspection.capture, source)
     if interrupt.came:
         last = inspection.capture.packets or None
         inspection.capture.problems.append(Problem(paths[-1], None, last, "interrupted: the rest was not read"))
@@ -103,7 +103,7 @@ class _Interrupt:
             raise KeyboardInterrupt
 
 
-def _complete(capture: CaptureRecord, source: Source) -> None:
+def complete(capture: CaptureRecord, source: Source) -> None:
     """What only the source knows."""
     capture.files = [
         File(file.path, file.format, file.compression, file.link_types, file.packets, file.bytes)

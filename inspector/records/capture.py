@@ -15,7 +15,7 @@ class File(Struct):
     """One input."""
 
     path: Annotated[str, says("As given; - is standard input.")]
-    format: Annotated[str, says("pcap or pcapng.")]
+    format: Annotated[str, says("pcap, pcapng, or live: then the path names the interfaces.")]
     compression: Annotated[str | None, says("gzip, zstd, xz, lz4, or null.")]
     link_types: Annotated[list[int], says("LINKTYPE_ numbers of its interfaces.")]
     packets: Annotated[int, says("Packets read from it.")]

@@ -1,0 +1,178 @@
+"""`connspect live`: the loop from the interfaces to the engine, and what ends it.
+
+The order matters at the start: sockets first, then the rights go, then everything else is opened and read. Ctrl-C,
+SIGTERM, a hangup and the limits end the capture, not the report; a second Ctrl-C ends the program.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from inspector.cli import PARTLY_READ
+from inspector.cli.options import Shared
+from inspector.cli.output import Output, open_output
+
+if TYPE_CHECKING:
+    from inspector.engine import Options
+    from inspector.inspection import Inspection
+    from inspector.sources.live import LiveSource
+
+_ENDING = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
+
+
+@dataclass(slots=True, frozen=True)
+class Capturing:
+    """The options of `live` itself, as given."""
+
+    interfaces: tuple[str, ...]
+    filter: tuple[str, ...]
+    duration: float | None
+    count: int | None
+    snap_length: int | None
+    promiscuous: bool
+
+
+def watch(capturing: Capturing, shared: Shared) -> int:
+    """Capture and report; the exit status."""
+    shared.check()
+    with ExitStack() as stack:
+        source = stack.enter_context(_open(capturing, shared))
+        output = stack.enter_context(open_output(shared.output))
+        inspection = {"table": _table, "json": _json, "ndjson": _ndjson}[shared.format](source, shared, output)
+    from inspector.report.heading import problem_text
+
+    if shared.format != "table" or not output.terminal:
+        for problem in inspection.capture.problems:
+            shared.warn(problem_text(problem))
+    return PARTLY_READ if inspection.capture.problems else 0
+
+
+def _open(capturing: Capturing, shared: Shared) -> LiveSource:
+    """The open capture, with all rights gone that it needed."""
+    from inspector.cli import rights
+    from inspector.sources.live import ANY, NotPermittedError, open_live
+
+    try:
+        source = open_live(
+            capturing.interfaces or (ANY,),
+            " ".join(capturing.filter),
+            snap_length=capturing.snap_length,
+            promiscuous=capturing.promiscuous,
+            duration=capturing.duration,
+            count=capturing.count,
+            warn=shared.warn,
+        )
+    except NotPermittedError as error:
+        raise NotPermittedError(f"{error}: {rights.remedy()}") from None
+    try:
+        rights.drop()
+    except BaseException:
+        source.close()
+        raise
+    return source
+
+
+def _table(source: LiveSource, shared: Shared, output: Output) -> Inspection:
+    from inspector.report.table import View, table
+
+    inspection = _inspect(source, _options(shared, keep_connections=shared.connections), shared, output)
+    output.lines(table(inspection, View(output.screen(), shared.connections, shared.events, shared.verbose)))
+    return inspection
+
+
+def _json(source: LiveSource, shared: Shared, output: Output) -> Inspection:
+    from inspector.report.json import json_report
+
+    inspection = _inspect(source, _options(shared), shared, output)
+    for piece in json_report(inspection):
+        output.write(piece)
+    return inspection
+
+
+def _ndjson(source: LiveSource, shared: Shared, output: Output) -> Inspection:
+    from inspector.report.ndjson import NdjsonWriter
+
+    writer = NdjsonWriter(output.write)
+    options = _options(
+        shared,
+        keep_connections=False,
+        on_connection=writer.connection,
+        on_event=writer.event if shared.events else None,
+    )
+    inspection = _inspect(source, options, shared, output)
+    writer.finish(inspection)
+    return inspection
+
+
+def _options(shared: Shared, **others: object) -> Options:
+    from inspector.cli.read import engine_options
+
+    return engine_options(shared)(**others)
+
+
+def _inspect(source: LiveSource, options: Options, shared: Shared, output: Output) -> Inspection:
+    """Everything that is seen until the capture ends."""
+    from inspector.cli.keys import FollowedKeys
+    from inspector.cli.progress import LiveStatus
+    from inspector.cli.reading import complete
+    from inspector.cli.selection import Selection
+    from inspector.engine import Inspector
+    from inspector.protocols.tls.keylog import KeyLog
+
+    keys = FollowedKeys(_key_logs(shared.keylog), KeyLog(), shared.warn)
+    inspector = Inspector(replace(options, keys=keys.log))
+    status = LiveStatus(source, not shared.quiet and not (shared.format == "ndjson" and output.terminal))
+    first_seen = False
+    # What is there now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    try:
+        with _ending(source):
+            for batch in source:
+                if len(batch) and not first_seen:
+                    first_seen = True
+                    if isinstance(options.select, Selection):
+                        options.select.first_ns = int(batch.time_ns[0])
+                keys.take()
+                inspector.feed(batch)
+                output.flush()
+                status.update(inspector.connections)
+    finally:
+        status.stop()
+        keys.close()
+    inspection = inspector.finish()
+    complete(inspection.capture, source)
+    return inspection
+
+
+def _key_logs(named: Sequence[str]) -> list[str]:
+    """Key logs that are followed: those that were named, and the one that programs here are told to write."""
+    by_environment = os.environ.get("SSLKEYLOGFILE")
+    return [*named, by_environment] if by_environment else list(named)
+
+
+@contextmanager
+def _ending(source: LiveSource) -> Iterator[None]:
+    """While this lasts, signals end the capture."""
+    came = False
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if came and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        came = True
+        source.stop()
+
+    before = {number: signal.signal(number, end) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
