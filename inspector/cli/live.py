@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 from inspector.cli import PARTLY_READ
 from inspector.cli.options import Shared
 from inspector.cli.output import Output, open_output
+from inspector.errors import UsageError
 
 if TYPE_CHECKING:
+    from inspector.cli.keeping import Keeping
     from inspector.engine import Options
     from inspector.inspection import Inspection
     from inspector.sources.live import LiveSource
@@ -37,15 +39,31 @@ class Capturing:
     count: int | None
     snap_length: int | None
     promiscuous: bool
+    write: str | None
+    rotation: tuple[str, ...]
+    embed_keys: bool
+
+    def words(self) -> str:
+        """The filter, as one expression."""
+        return " ".join(self.filter)
 
 
 def watch(capturing: Capturing, shared: Shared) -> int:
     """Capture and report; the exit status."""
+    from inspector.cli.keeping import Keeping, rotation
+
     shared.check()
+    files = rotation(capturing.rotation)
+    if capturing.write is None and (capturing.rotation or capturing.embed_keys):
+        raise UsageError(f"{'--embed-keys' if capturing.embed_keys else '-b'}: only with -w FILE")
     with ExitStack() as stack:
         source = stack.enter_context(_open(capturing, shared))
+        stack.enter_context(_ending(source))
+        shared.warn(f"capturing on {', '.join(source.names)}; Ctrl-C ends")
         output = stack.enter_context(open_output(shared.output))
-        inspection = {"table": _table, "json": _json, "ndjson": _ndjson}[shared.format](source, shared, output)
+        keeping = stack.enter_context(Keeping(source, capturing, files))
+        report = {"table": _table, "json": _json, "ndjson": _ndjson}[shared.format]
+        inspection = report(source, keeping, shared, output)
     from inspector.report.heading import problem_text
 
     if shared.format != "table" or not output.terminal:
@@ -62,7 +80,7 @@ def _open(capturing: Capturing, shared: Shared) -> LiveSource:
     try:
         source = open_live(
             capturing.interfaces or (ANY,),
-            " ".join(capturing.filter),
+            capturing.words(),
             snap_length=capturing.snap_length,
             promiscuous=capturing.promiscuous,
             duration=capturing.duration,
@@ -79,24 +97,24 @@ def _open(capturing: Capturing, shared: Shared) -> LiveSource:
     return source
 
 
-def _table(source: LiveSource, shared: Shared, output: Output) -> Inspection:
+def _table(source: LiveSource, keeping: Keeping, shared: Shared, output: Output) -> Inspection:
     from inspector.report.table import View, table
 
-    inspection = _inspect(source, _options(shared, keep_connections=shared.connections), shared, output)
+    inspection = _inspect(source, keeping, _options(shared, keep_connections=shared.connections), shared, output)
     output.lines(table(inspection, View(output.screen(), shared.connections, shared.events, shared.verbose)))
     return inspection
 
 
-def _json(source: LiveSource, shared: Shared, output: Output) -> Inspection:
+def _json(source: LiveSource, keeping: Keeping, shared: Shared, output: Output) -> Inspection:
     from inspector.report.json import json_report
 
-    inspection = _inspect(source, _options(shared), shared, output)
+    inspection = _inspect(source, keeping, _options(shared), shared, output)
     for piece in json_report(inspection):
         output.write(piece)
     return inspection
 
 
-def _ndjson(source: LiveSource, shared: Shared, output: Output) -> Inspection:
+def _ndjson(source: LiveSource, keeping: Keeping, shared: Shared, output: Output) -> Inspection:
     from inspector.report.ndjson import NdjsonWriter
 
     writer = NdjsonWriter(output.write)
@@ -106,7 +124,7 @@ def _ndjson(source: LiveSource, shared: Shared, output: Output) -> Inspection:
         on_connection=writer.connection,
         on_event=writer.event if shared.events else None,
     )
-    inspection = _inspect(source, options, shared, output)
+    inspection = _inspect(source, keeping, options, shared, output)
     writer.finish(inspection)
     return inspection
 
@@ -117,7 +135,7 @@ def _options(shared: Shared, **others: object) -> Options:
     return engine_options(shared)(**others)
 
 
-def _inspect(source: LiveSource, options: Options, shared: Shared, output: Output) -> Inspection:
+def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Shared, output: Output) -> Inspection:
     """Everything that is seen until the capture ends."""
     from inspector.cli.keys import FollowedKeys
     from inspector.cli.progress import LiveStatus
@@ -134,19 +152,19 @@ def _inspect(source: LiveSource, options: Options, shared: Shared, output: Outpu
     gc.collect()
     gc.freeze()
     try:
-        with _ending(source):
-            for batch in source:
-                if len(batch) and not first_seen:
-                    first_seen = True
-                    if isinstance(options.select, Selection):
-                        options.select.first_ns = int(batch.time_ns[0])
-                keys.take()
-                inspector.feed(batch)
-                output.flush()
-                status.update(inspector.connections)
+        for batch in source:
+            if len(batch) and not first_seen:
+                first_seen = True
+                if isinstance(options.select, Selection):
+                    options.select.first_ns = int(batch.time_ns[0])
+            keeping.take(batch, keys.take())
+            inspector.feed(batch)
+            output.flush()
+            status.update(inspector.connections)
     finally:
         status.stop()
         keys.close()
+    keeping.close()
     inspection = inspector.finish()
     complete(inspection.capture, source)
     return inspection

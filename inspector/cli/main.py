@@ -134,6 +134,24 @@ _CAPTURED = "What is captured"
     help="End after so many packets.",
 )
 @click.option(
+    *("-w", "--write"),
+    cls=Option,
+    heading=_CAPTURED,
+    metavar="FILE",
+    help="Keep the packets, as pcapng.",
+)
+@click.option(
+    *("-b", "--ring-buffer", "rotation"),
+    cls=Option,
+    heading=_CAPTURED,
+    multiple=True,
+    metavar="WHAT:N",
+    help="With -w, a row of files, as dumpcap has it: filesize:KB, duration:SECONDS, files:N.",
+)
+@click.option(
+    "--embed-keys", cls=Option, heading=_CAPTURED, is_flag=True, help="With -w, put the TLS keys into the files."
+)
+@click.option(
     *("-s", "--snapshot-length", "snap_length"),
     cls=Option,
     heading=_CAPTURED,
@@ -159,6 +177,7 @@ def live(shared: Shared, **capturing: Any) -> int:
     \b
       sudo connspect live -i eth0
       sudo connspect live -i any --duration 60 tcp port 443
+      sudo connspect live -i eth0 -w kept.pcapng -b filesize:100000 -b files:10
       sudo connspect live -i lo -T ndjson | jq 'select(.type == "connection") | .closed'
     """
     from inspector.cli.live import Capturing, watch

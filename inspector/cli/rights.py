@@ -8,6 +8,7 @@ more rights than its user has. A process of root's own (a container, a root shel
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import pwd
 import shlex
@@ -16,6 +17,24 @@ import sys
 from collections.abc import Mapping
 
 from inspector.errors import CaptureError
+
+#: What is imported when a packet asks for it, and may lie where only root can read.
+_LATER = (
+    "inspector.engine",
+    "inspector.packets.fallback",
+    "inspector.protocols.http2.decoder",
+    "inspector.protocols.tls.decoder",
+    "inspector.protocols.tls.protection",
+    "inspector.cli.keeping",
+    "inspector.cli.keys",
+    "inspector.cli.progress",
+    "inspector.cli.read",
+    "inspector.cli.reading",
+    "inspector.report.json",
+    "inspector.report.ndjson",
+    "inspector.report.table",
+    "encodings.idna",
+)
 
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -54,6 +73,9 @@ def drop(environment: Mapping[str, str] | None = None) -> None:
     caller = _caller(os.environ if environment is None else environment)
     if os.geteuid() == 0 and caller is None:
         return
+    if caller is not None:
+        for module in _LATER:
+            importlib.import_module(module)
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in range(_CAPABILITIES):
         libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)

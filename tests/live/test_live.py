@@ -1,0 +1,283 @@
+"""What `live` counts is what the client's own sockets and the server's log know, however it listens.
+
+nginx and the client are real, in namespaces of their own. Skipped without root or without the programs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Dot1Q, Ether
+
+from captures.recorder import network as net
+from captures.recorder.network import CLIENT6, SERVER, SERVER6, Network
+from captures.recorder.servers import Nginx
+from captures.recorder.tools import make_certificate
+from inspector.sources.open import open_capture
+from tests.live.watching import requests, watching
+from tests.sources.forge import seen
+
+pytestmark = pytest.mark.live
+
+PORT = 8001
+MANY = 2_000
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    missing = [name for name in ("ip", "ethtool", "nginx", "curl", "openssl") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"programs are missing: {', '.join(missing)}")
+    made = Network()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("build", "address", "host", "interfaces"),
+    [
+        (net.direct, SERVER, "client", ["-i", "eth0"]),
+        (net.direct, SERVER, "server", ["-i", "any"]),
+        (net.direct, SERVER, "server", ["-i", "lo", "-i", "eth0"]),
+        (net.direct_ipv6, SERVER6, "client", ["-i", "eth0"]),
+        (net.direct_ipv6, SERVER6, "client", ["-i", "any", "tcp", "port", str(PORT)]),
+    ],
+)
+def test_many_short_connections(
+    network: Network,
+    tmp_path: Path,
+    build: Callable[[Network], None],
+    address: str,
+    host: str,
+    interfaces: list[str],
+) -> None:
+    build(network)
+    server = Nginx(network.hosts["server"], tmp_path / "nginx", address=f"[{address}]" if ":" in address else address)
+    with watching(network.hosts[host], *interfaces) as live:
+        ports = requests(network.hosts["client"], address, PORT, MANY)
+        watched = live.end()
+    server.stop()
+    assert len(ports) == MANY
+    assert watched.client_ports(PORT) == ports
+    logged = sorted(int(request.client.rpartition(":")[2]) for request in server.requests())
+    assert logged == ports
+    for one in watched.of("connection"):
+        assert (one["opened"]["how"], one["requests"], one["responses"]) == ("handshake", 1, 1)
+        assert one["state"] == "SF"
+        assert one["anomalies"] == []
+    assert watched.capture["dropped"]["kernel"] == 0
+    assert watched.capture["skipped"].get("duplicate", 0) == 0
+    assert watched.status == 0
+
+
+@pytest.mark.parametrize(("address", "interface"), [("127.0.0.1", "lo"), ("::1", "lo"), ("127.0.0.1", "any")])
+def test_loopback_shows_each_packet_once(network: Network, tmp_path: Path, address: str, interface: str) -> None:
+    host = network.host("alone")
+    if ":" in address:
+        host.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.lo.disable_ipv6=0")
+    server = Nginx(host, tmp_path / "nginx", address=f"[{address}]" if ":" in address else address)
+    with watching(host, "-i", interface) as live:
+        ports = requests(host, address, PORT, MANY)
+        watched = live.end()
+    server.stop()
+    assert watched.client_ports(PORT) == ports
+    for one in watched.of("connection"):
+        # SYN, ACK, request, ACK of the response, FIN or its ACK: and none of it twice.
+        assert one["client_traffic"]["packets"] <= 6
+        assert one["client_traffic"]["retransmitted_bytes"] == 0
+        assert one["opened"]["syn_retransmissions"] == 0
+        assert one["anomalies"] == []
+    assert watched.capture["skipped"] == {}
+
+
+def test_connections_that_are_kept(network: Network, tmp_path: Path) -> None:
+    net.direct(network)
+    server = Nginx(network.hosts["server"], tmp_path / "nginx")
+    with watching(network.hosts["client"], "-i", "eth0") as live:
+        ports = requests(network.hosts["client"], SERVER, PORT, 20, per=50)
+        watched = live.end()
+    server.stop()
+    assert watched.client_ports(PORT) == ports
+    assert [one["requests"] for one in watched.of("connection")] == [50] * 20
+
+
+def test_any_on_a_bridge_counts_copies_apart(network: Network, tmp_path: Path) -> None:
+    net.bridged(network)
+    server = Nginx(network.hosts["server"], tmp_path / "nginx")
+    with watching(network.hosts["bridge"], "-i", "any") as live:
+        ports = requests(network.hosts["client"], SERVER, PORT, 200)
+        watched = live.end()
+    server.stop()
+    assert watched.client_ports(PORT) == ports
+    assert watched.capture["skipped"]["duplicate"] > 200
+    assert sum(one["client_traffic"]["retransmitted_bytes"] for one in watched.of("connection")) == 0
+
+
+def test_http2_over_tls_with_a_key_log_that_grows(network: Network, tmp_path: Path) -> None:
+    net.direct(network)
+    certificate = make_certificate(tmp_path, "shop.test")
+    key = certificate.with_suffix(".key")
+    server = Nginx(
+        network.hosts["server"],
+        tmp_path / "nginx",
+        f"ssl_certificate {certificate}; ssl_certificate_key {key};",
+        port=8443,
+        listen="ssl http2",
+    )
+    keys = tmp_path / "keys"
+    with watching(network.hosts["client"], "-i", "eth0", "--keylog", str(keys)) as live:
+        assert not keys.exists()
+        for _ in range(10):
+            urls = [f"https://shop.test:8443/{name}" for name in "abc"]
+            command = ["curl", "-s", "--http2", "--cacert", str(certificate), *urls]
+            network.hosts["client"].run(*command, environment={**os.environ, "SSLKEYLOGFILE": str(keys)})
+        watched = live.end()
+    server.stop()
+    connections = watched.of("connection")
+    assert len(connections) == 10
+    for one in connections:
+        assert (one["protocol"], one["requests"], one["responses"]) == ("h2", 3, 3)
+        assert one["tls"]["decrypted"] is True
+        assert one["tls"]["why_not"] is None
+        assert [exchange["request"]["target"] for exchange in one["exchanges"]] == ["/a", "/b", "/c"]
+
+
+TAGGED = """
+import socket, sys
+frames = bytes.fromhex(sys.argv[1])
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+    raw.bind(("eth0", 0))
+    for _ in range(5):
+        raw.send(frames)
+"""
+
+
+def test_vlan_tags_are_seen(network: Network, tmp_path: Path) -> None:
+    """The kernel takes them out on arrival; in what is kept they are where they were."""
+    net.direct(network)
+    tagged = bytes(Ether(dst="02:00:00:00:00:01") / Dot1Q(vlan=7, prio=3) / IP(dst=SERVER) / TCP(dport=80) / bytes(40))
+    kept = tmp_path / "kept.pcapng"
+    with watching(network.hosts["server"], "-i", "eth0", "-w", str(kept)) as live:
+        network.hosts["client"].run(sys.executable, "-c", TAGGED, tagged.hex())
+        watched = live.end()
+    assert watched.capture["tcp_segments"] == watched.capture["packets"] == 5
+    with open_capture([str(kept)]) as source:
+        assert [packet.data for packet in seen(source)] == [tagged] * 5
+
+
+def test_super_packets(network: Network, tmp_path: Path) -> None:
+    """Segmentation offload makes packets of 64 KB, which no frame of the ring was made for."""
+    host = network.host("alone")
+    server = Nginx(host, tmp_path / "nginx", address="127.0.0.1")
+    (tmp_path / "nginx" / "files" / "a").write_bytes(bytes(3_000_000))
+    with watching(host, "-i", "lo") as live:
+        requests(host, "127.0.0.1", PORT, 3)
+        watched = live.end()
+    server.stop()
+    for one in watched.of("connection"):
+        assert one["exchanges"][0]["response"]["body_bytes"] == 3_000_000
+        assert one["server_traffic"]["missing_bytes"] == 0
+        assert one["server_traffic"]["captured_bytes"] > 3_000_000
+        assert one["server_traffic"]["packets"] < 1000
+
+
+def test_an_interface_that_goes_down_and_away(network: Network, tmp_path: Path) -> None:
+    net.direct(network)
+    client, server_host = network.hosts["client"], network.hosts["server"]
+    server = Nginx(server_host, tmp_path / "nginx")
+    with watching(client, "-i", "eth0") as live:
+        ports = requests(client, SERVER, PORT, 3)
+        client.ip("link", "set", "eth0", "down")
+        assert "eth0 is down" in live.next_word()
+        client.ip("link", "set", "eth0", "up")
+        assert "eth0 is up" in live.next_word()
+        ports += requests(client, SERVER, PORT, 3)
+        client.ip("link", "delete", "eth0")
+        watched = live.ended()
+    server.stop()
+    assert "eth0 has gone" in watched.errors
+    assert watched.status == 4
+    assert watched.client_ports(PORT) == sorted(ports)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_with_the_report(network: Network, how: signal.Signals) -> None:
+    with watching(network.host("alone"), "-i", "lo") as live:
+        watched = live.end(how)
+    assert watched.status == 0
+    assert watched.capture["packets"] == 0
+
+
+def test_a_connection_is_told_while_the_capture_goes_on(network: Network, tmp_path: Path) -> None:
+    """Nothing comes behind it: the clock alone has to end its 2 seconds."""
+    net.direct(network)
+    server = Nginx(network.hosts["server"], tmp_path / "nginx")
+    with watching(network.hosts["client"], "-i", "eth0") as live:
+        requests(network.hosts["client"], SERVER, PORT, 1)
+        for _ in range(200):
+            if lines := live.lines():
+                break
+            time.sleep(0.1)
+        assert [line["type"] for line in lines] == ["connection"]
+        assert len(live.end().of("connection")) == 1
+    server.stop()
+
+
+def test_limits(network: Network, tmp_path: Path) -> None:
+    host = network.host("alone")
+    server = Nginx(host, tmp_path / "nginx", address="127.0.0.1")
+    with watching(host, "-i", "lo", "-c", "15") as live:
+        requests(host, "127.0.0.1", PORT, 5)
+        assert live.ended().capture["packets"] == 15
+    server.stop()
+    with watching(host, "-i", "lo", "--duration", "0.5") as live:
+        assert live.ended().capture["packets"] == 0
+
+
+def test_started_through_sudo_it_is_the_callers(network: Network, tmp_path: Path) -> None:
+    host = network.host("alone")
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    os.chown(folder, 4321, 4321)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(parent.stat().st_mode | 0o055)
+    server = Nginx(host, tmp_path / "nginx", address="127.0.0.1")
+    as_caller = {"SUDO_UID": "4321", "SUDO_GID": "4321", "SUDO_USER": "nobody-here"}
+    arguments = ["-i", "lo", "-w", str(folder / "kept.pcapng"), "-o", str(folder / "report")]
+    with watching(host, *arguments, environment=as_caller) as live:
+        status = Path(f"/proc/{live.process.pid}/status").read_text()
+        ports = requests(host, "127.0.0.1", PORT, 20)
+        ended = live.end()
+    server.stop()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["Uid"].split() == fields["Gid"].split() == ["4321"] * 4
+    assert fields["Groups"].split() == ["4321"]
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(fields[name], 16) == 0, name
+    assert fields["NoNewPrivs"] == "1"
+    assert ended.status == 0, ended.errors
+    assert (folder / "report").read_text().count('"type":"connection"') == len(ports)
+    assert {path.stat().st_uid for path in folder.iterdir()} == {4321}
+
+
+def test_ipv6_address_is_told(network: Network, tmp_path: Path) -> None:
+    net.direct_ipv6(network)
+    server = Nginx(network.hosts["server"], tmp_path / "nginx", address=f"[{SERVER6}]")
+    with watching(network.hosts["client"], "-i", "eth0") as live:
+        requests(network.hosts["client"], SERVER6, PORT, 1)
+        watched = live.end()
+    server.stop()
+    (one,) = watched.of("connection")
+    assert (one["client"]["ip"], one["server"]["ip"]) == (CLIENT6, SERVER6)
