@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from inspector.bytestream import FROM_CLIENT, StreamChunk, StreamSink
 from inspector.events import Event
@@ -28,6 +29,9 @@ from inspector.records.exchanges import ExchangeBook
 from inspector.records.log import EventLog
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.tracker import Tracker
+
+if TYPE_CHECKING:  # not everybody needs it
+    from inspector.protocols.tls.waiting import WaitingRoom
 
 #: Protocols by the names that ALPN has for them; others are told by their bytes.
 _ALPN = {"http/1.0": HTTP1, "http/1.1": HTTP1, "h2": H2C}
@@ -66,10 +70,19 @@ def decoders(keys: KeyLog | None = None, layers: int = 0) -> Decoders:
         make = within.get(_ALPN.get(alpn or "", ""))
         return make(emit) if make is not None else DetectingDecoder(emit, within)
 
+    rooms: list[WaitingRoom] = []
+
     def tls(emit: Emit) -> StreamDecoder:
         from inspector.protocols.tls.decoder import TlsDecoder  # not everybody needs it
 
-        return TlsDecoder(emit, keys, inside_tls)
+        decoder = TlsDecoder(emit, keys, inside_tls)
+        if keys is None or not keys.growing:
+            return decoder
+        from inspector.protocols.tls.waiting import PatientTlsDecoder, WaitingRoom
+
+        if not rooms:
+            rooms.append(WaitingRoom())
+        return PatientTlsDecoder(decoder, keys, rooms[0])
 
     table[H2C] = http2
     table[HTTP1] = lambda emit: Http1Decoder(emit, partial(inside, emit))

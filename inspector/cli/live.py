@@ -144,7 +144,7 @@ def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Sha
     from inspector.engine import Inspector
     from inspector.protocols.tls.keylog import KeyLog
 
-    keys = FollowedKeys(_key_logs(shared.keylog), KeyLog(), shared.warn)
+    keys = FollowedKeys(_key_logs(shared.keylog), KeyLog(growing=True), shared.warn)
     inspector = Inspector(replace(options, keys=keys.log))
     status = LiveStatus(source, not shared.quiet and not (shared.format == "ndjson" and output.terminal))
     first_seen = False

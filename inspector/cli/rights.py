@@ -25,6 +25,7 @@ _LATER = (
     "inspector.protocols.http2.decoder",
     "inspector.protocols.tls.decoder",
     "inspector.protocols.tls.protection",
+    "inspector.protocols.tls.waiting",
     "inspector.cli.keeping",
     "inspector.cli.keys",
     "inspector.cli.progress",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ MANY = 2_000
 def network() -> Iterator[Network]:
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
-    missing = [name for name in ("ip", "ethtool", "nginx", "curl", "openssl") if shutil.which(name) is None]
+    missing = [name for name in ("ip", "ethtool", "nginx", "curl", "openssl", "tshark") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"programs are missing: {', '.join(missing)}")
     made = Network()
@@ -152,6 +153,45 @@ def test_http2_over_tls_with_a_key_log_that_grows(network: Network, tmp_path: Pa
         assert one["tls"]["decrypted"] is True
         assert one["tls"]["why_not"] is None
         assert [exchange["request"]["target"] for exchange in one["exchanges"]] == ["/a", "/b", "/c"]
+
+
+LATE_KEYS = """
+import http.client, pathlib, ssl, sys, time
+certificate, hidden, keys = sys.argv[1:]
+context = ssl.create_default_context(cafile=certificate)
+context.keylog_filename = hidden
+connection = http.client.HTTPSConnection("shop.test", 8443, context=context)
+for _ in range(2):
+    connection.request("GET", "/a")
+    connection.getresponse().read()
+    time.sleep(0.7)
+    pathlib.Path(keys).write_bytes(pathlib.Path(hidden).read_bytes())
+connection.close()
+"""
+
+
+def test_keys_that_come_after_their_packets(network: Network, tmp_path: Path) -> None:
+    """And tshark reads what was kept, with the keys in it."""
+    net.direct(network)
+    certificate = make_certificate(tmp_path, "shop.test")
+    tls = f"ssl_certificate {certificate}; ssl_certificate_key {certificate.with_suffix('.key')};"
+    server = Nginx(network.hosts["server"], tmp_path / "nginx", tls, port=8443, listen="ssl")
+    keys, kept = tmp_path / "keys", tmp_path / "kept.pcapng"
+    arguments = ["-i", "eth0", "--keylog", str(keys), "-w", str(kept), "--embed-keys"]
+    with watching(network.hosts["client"], *arguments) as live:
+        hidden = tmp_path / "hidden"
+        network.hosts["client"].run(sys.executable, "-c", LATE_KEYS, str(certificate), str(hidden), str(keys))
+        watched = live.end()
+    server.stop()
+    (one,) = watched.of("connection")
+    assert (one["requests"], one["responses"], one["tls"]["decrypted"]) == (2, 2, True)
+    told = subprocess.run(
+        ["tshark", "-r", str(kept), "-Y", "http.request", "-T", "fields", "-e", "tcp.stream", "-e", "http.request.uri"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.splitlines() == ["0\t/a"] * 2
 
 
 TAGGED = """

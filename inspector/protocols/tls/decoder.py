@@ -88,6 +88,12 @@ class TlsDecoder:
         self._client_finished = False
         self._server_since_finished = False
 
+    @property
+    def client_random(self) -> bytes | None:
+        """What the key log is asked by; None: no ClientHello yet."""
+        client = self._negotiation.client
+        return None if client is None else client.random
+
     # What a decoder is told
 
     @property

@@ -25,6 +25,8 @@ SERVER_TRAFFIC = "SERVER_TRAFFIC_SECRET_0"
 #: The labels whose secrets open records.
 LABELS = (CLIENT_RANDOM, CLIENT_EARLY, CLIENT_HANDSHAKE, SERVER_HANDSHAKE, CLIENT_TRAFFIC, SERVER_TRAFFIC)
 
+_TLS_1_3 = (CLIENT_HANDSHAKE, SERVER_HANDSHAKE, CLIENT_TRAFFIC, SERVER_TRAFFIC)
+
 #: Labels that are fine but open no record: later generations of traffic secrets follow from the first, and QUIC had
 #: names of its own for a while.
 _OTHER_LABELS = {b"EXPORTER_SECRET", b"EARLY_EXPORTER_SECRET", b"RSA", b"ECH_SECRET", b"ECH_CONFIG"}
@@ -46,8 +48,10 @@ _SIZES = {label: (48, 64) if label == CLIENT_RANDOM else (32, 48, 64) for label 
 class KeyLog:
     """The secrets of any number of key logs."""
 
-    def __init__(self, search: Callable[[], Iterable[bytes]] | None = None) -> None:
-        """`search` brings further key logs; it is called once, when the first secret is missing."""
+    def __init__(self, search: Callable[[], Iterable[bytes]] | None = None, *, growing: bool = False) -> None:
+        """`search` brings further key logs; it is called once, when the first secret is missing. `growing`: keys may
+        come after their packets."""
+        self.growing = growing
         self.read = 0
         """Lines that gave a secret."""
         self.broken = 0
@@ -96,6 +100,11 @@ class KeyLog:
     def labels(self, client_random: bytes) -> list[str]:
         """Which of LABELS there are for this connection."""
         return [label for label, secrets in self._secrets.items() if client_random in secrets]
+
+    def complete(self, client_random: bytes) -> bool:
+        """Whether nothing of this connection has to stay closed, whatever its version, early data apart."""
+        known = self.labels(client_random)
+        return CLIENT_RANDOM in known or all(label in known for label in _TLS_1_3)
 
     def _take(self, line: bytes) -> None:
         words = line.split()
