@@ -27,6 +27,7 @@ from inspector.records.endpoints import EndpointBook
 from inspector.records.event import EventRecord
 from inspector.records.exchanges import ExchangeBook
 from inspector.records.log import EventLog
+from inspector.records.resolved import ResolvedNames
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.tracker import Tracker
 
@@ -130,6 +131,7 @@ class Inspector:
         self._connections: dict[int, Connection] = {}
         self._events: list[EventRecord] = []
         self._anomalies: dict[str, int] = {}
+        self._resolved = ResolvedNames()
         self._told_late: set[int] = set()
         """Ids of connections whose late segments are no news: they were told of, or are of no interest. At most one a
         connection."""
@@ -143,6 +145,8 @@ class Inspector:
         """Take the next packets of the timeline."""
         self._count(batch)
         segments = self._decoder.decode(batch)
+        for answer in segments.names:
+            self._resolved.add(answer)
         self._capture.tcp_segments += len(segments)
         for reason, count in segments.skipped.items():
             self._capture.skipped[reason] = self._capture.skipped.get(reason, 0) + count
@@ -214,6 +218,11 @@ class Inspector:
             show_secrets=options.show_secrets,
             capture_end_ns=connection.replaced_ns or self._capture.last_ns or connection.end_ns,
         )
+        to_proxy = isinstance(book, ExchangeBook) and book.to_proxy
+        if record.name is None and options.names and not to_proxy:
+            high, low, _ = connection.server
+            record.name = self._resolved.name(high, low, connection.first_ns)
+            record.name_from = None if record.name is None else "dns"
         connection.sink = connection.book = None  # they refer back to the connection: it would be garbage in a circle
         if options.select is not None and not options.select(record):
             self._told_late.add(record.id)

@@ -34,6 +34,7 @@ _LATER = (
     "inspector.report.json",
     "inspector.report.ndjson",
     "inspector.report.table",
+    "scapy.layers.dns",
     "encodings.idna",
 )
 

@@ -93,6 +93,18 @@ class IcmpError:
     dst_port: int
 
 
+@dataclass(slots=True, frozen=True)
+class NamedAddress:
+    """A DNS answer says that a name was asked for, and which address it has."""
+
+    time_ns: int
+    high: int
+    """The address, as in PacketBatch."""
+    low: int
+    name: str
+    """In lower case, without the root's dot."""
+
+
 @dataclass(slots=True)
 class PacketBatch:
     """The TCP segments of a RawBatch, in capture order. n rows, one a segment; addresses and ports in host order."""
@@ -142,6 +154,8 @@ class PacketBatch:
     """Packets of the RawBatch that are no row here, by reason; len(raw) == len(self) + sum(skipped.values())."""
     icmp_errors: list[IcmpError] = field(default_factory=list)
     """ICMP errors of the RawBatch about TCP segments, in capture order; each is also counted in `skipped`."""
+    names: list[NamedAddress] = field(default_factory=list)
+    """What DNS answers of the RawBatch say, in capture order; they are counted in `skipped`, too."""
     end_packet: int = 0
     """Number of the RawBatch's last packet, TCP or not (0: empty)."""
     end_ns: int = 0

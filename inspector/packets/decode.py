@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .batch import I64, U8, IcmpError, PacketBatch, RawBatch
+from .dns import Answer, DnsReader, find_answers
 from .duplicates import DuplicateWindow
-from .fallback import Fallback, Peeled
+from .fallback import Fallback, Peeled, dns_addresses
 from .icmp import read_icmp_errors
 from .ip import read_ip
 from .link import read_link
@@ -42,10 +43,11 @@ class _Level:
 
 
 class _Gains:
-    """What a batch yields besides columns: ICMP errors, and bytes that do not lie in the capture as they are."""
+    """What a batch yields besides columns: ICMP errors, DNS answers, bytes that do not lie in the capture as they are."""
 
     def __init__(self, captured: U8) -> None:
         self.errors: list[IcmpError] = []
+        self.answers: list[Answer] = []
         self._captured = captured
         self.padded = padded(captured)
         """The captured bytes in a buffer that headers can be gathered from."""
@@ -70,6 +72,7 @@ class PacketDecoder:
     def __init__(self) -> None:
         self._fallback = Fallback()
         self._duplicates = DuplicateWindow()
+        self._dns = DnsReader(dns_addresses)
 
     def decode(self, raw: RawBatch) -> PacketBatch:
         """The TCP segments of these packets. Never raises on what they contain.
@@ -83,7 +86,9 @@ class PacketDecoder:
         for start in range(0, n, SLICE_ROWS):
             rows = slice(start, start + SLICE_ROWS)
             fate[rows] = self._decode_slice(raw, rows, link_types, out.part(rows), gains)
-        return _batch(raw, out, fate, gains)
+        batch = _batch(raw, out, fate, gains)
+        batch.names = self._dns.names(gains.answers)
+        return batch
 
     def _decode_slice(self, raw: RawBatch, rows: slice, link_types: I64, out: Segments, gains: _Gains) -> U8:
         at = raw.position[rows].copy()
@@ -160,6 +165,7 @@ def _read(level: _Level, gains: _Gains) -> I64:
     read_ip(data, cursor, out)
     read_tcp(data, cursor, out)
     gains.errors += read_icmp_errors(data, cursor, level.packet, level.time_ns)
+    gains.answers += find_answers(data, cursor, level.packet, level.time_ns)
     read_other(data, cursor)
     if level.base:
         out.payload_position += level.base

@@ -26,6 +26,10 @@ _ETHERNET = LINK | 1
 #: Most that inflating one IPComp payload may give, in bytes.
 MAX_INFLATED = 65_535
 
+#: Addresses that are taken from one DNS answer, of types A and AAAA.
+MAX_ADDRESSES = 32
+_ADDRESS_RECORDS = (1, 28)
+
 #: Scapy's modules that hold, or bind, the layers that lead to IP.
 _MODULES = (
     "scapy.layers.dot11",
@@ -141,6 +145,19 @@ def _folded(network: int, layer: str, number: int) -> int:
         return network
     digest = blake2b(f"{network} {layer} {number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def dns_addresses(message: bytes) -> list[tuple[str, str]]:
+    """The name that a DNS answer was asked for, with each address that it gives; none where it cannot be read."""
+    from scapy.layers.dns import DNS, DNSRR
+
+    try:
+        dns = DNS(message)
+        name = dns.qd[0].qname.decode("ascii", "replace")
+        records = [record for record in dns.an if isinstance(record, DNSRR) and record.type in _ADDRESS_RECORDS]
+        return [(name, str(record.rdata)) for record in records[:MAX_ADDRESSES]]
+    except Exception:  # whatever a dissector raises on bytes that it does not understand
+        return []
 
 
 class _Scapy:
