@@ -43,7 +43,7 @@ class _Level:
 
 
 class _Gains:
-    """What a batch yields besides columns: ICMP errors, DNS answers, bytes that do not lie in the capture as they are."""
+    """What a batch yields besides columns: ICMP errors, DNS answers, bytes that do not lie in the capture so."""
 
     def __init__(self, captured: U8) -> None:
         self.errors: list[IcmpError] = []

@@ -5,6 +5,7 @@ nginx and the client are real, in namespaces of their own. Skipped without root 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -15,14 +16,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Dot1Q, Ether
+from scapy.sendrecv import sniff
 
 from captures.recorder import network as net
 from captures.recorder.network import CLIENT6, SERVER, SERVER6, Network
 from captures.recorder.servers import Nginx
 from captures.recorder.tools import make_certificate
+from inspector.engine import Inspector, Options
+from inspector.sources import live
 from inspector.sources.open import open_capture
+from inspector.sources.ring import RingSocket
 from tests.live.watching import requests, watching
 from tests.sources.forge import seen
 
@@ -66,9 +72,9 @@ def test_many_short_connections(
 ) -> None:
     build(network)
     server = Nginx(network.hosts["server"], tmp_path / "nginx", address=f"[{address}]" if ":" in address else address)
-    with watching(network.hosts[host], *interfaces) as live:
+    with watching(network.hosts[host], *interfaces) as running:
         ports = requests(network.hosts["client"], address, PORT, MANY)
-        watched = live.end()
+        watched = running.end()
     server.stop()
     assert len(ports) == MANY
     assert watched.client_ports(PORT) == ports
@@ -89,9 +95,9 @@ def test_loopback_shows_each_packet_once(network: Network, tmp_path: Path, addre
     if ":" in address:
         host.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.lo.disable_ipv6=0")
     server = Nginx(host, tmp_path / "nginx", address=f"[{address}]" if ":" in address else address)
-    with watching(host, "-i", interface) as live:
+    with watching(host, "-i", interface) as running:
         ports = requests(host, address, PORT, MANY)
-        watched = live.end()
+        watched = running.end()
     server.stop()
     assert watched.client_ports(PORT) == ports
     for one in watched.of("connection"):
@@ -106,9 +112,9 @@ def test_loopback_shows_each_packet_once(network: Network, tmp_path: Path, addre
 def test_connections_that_are_kept(network: Network, tmp_path: Path) -> None:
     net.direct(network)
     server = Nginx(network.hosts["server"], tmp_path / "nginx")
-    with watching(network.hosts["client"], "-i", "eth0") as live:
+    with watching(network.hosts["client"], "-i", "eth0") as running:
         ports = requests(network.hosts["client"], SERVER, PORT, 20, per=50)
-        watched = live.end()
+        watched = running.end()
     server.stop()
     assert watched.client_ports(PORT) == ports
     assert [one["requests"] for one in watched.of("connection")] == [50] * 20
@@ -117,9 +123,9 @@ def test_connections_that_are_kept(network: Network, tmp_path: Path) -> None:
 def test_any_on_a_bridge_counts_copies_apart(network: Network, tmp_path: Path) -> None:
     net.bridged(network)
     server = Nginx(network.hosts["server"], tmp_path / "nginx")
-    with watching(network.hosts["bridge"], "-i", "any") as live:
+    with watching(network.hosts["bridge"], "-i", "any") as running:
         ports = requests(network.hosts["client"], SERVER, PORT, 200)
-        watched = live.end()
+        watched = running.end()
     server.stop()
     assert watched.client_ports(PORT) == ports
     assert watched.capture["skipped"]["duplicate"] > 200
@@ -138,13 +144,13 @@ def test_http2_over_tls_with_a_key_log_that_grows(network: Network, tmp_path: Pa
         listen="ssl http2",
     )
     keys = tmp_path / "keys"
-    with watching(network.hosts["client"], "-i", "eth0", "--keylog", str(keys)) as live:
+    with watching(network.hosts["client"], "-i", "eth0", "--keylog", str(keys)) as running:
         assert not keys.exists()
         for _ in range(10):
             urls = [f"https://shop.test:8443/{name}" for name in "abc"]
             command = ["curl", "-s", "--http2", "--cacert", str(certificate), *urls]
             network.hosts["client"].run(*command, environment={**os.environ, "SSLKEYLOGFILE": str(keys)})
-        watched = live.end()
+        watched = running.end()
     server.stop()
     connections = watched.of("connection")
     assert len(connections) == 10
@@ -178,10 +184,10 @@ def test_keys_that_come_after_their_packets(network: Network, tmp_path: Path) ->
     server = Nginx(network.hosts["server"], tmp_path / "nginx", tls, port=8443, listen="ssl")
     keys, kept = tmp_path / "keys", tmp_path / "kept.pcapng"
     arguments = ["-i", "eth0", "--keylog", str(keys), "-w", str(kept), "--embed-keys"]
-    with watching(network.hosts["client"], *arguments) as live:
+    with watching(network.hosts["client"], *arguments) as running:
         hidden = tmp_path / "hidden"
         network.hosts["client"].run(sys.executable, "-c", LATE_KEYS, str(certificate), str(hidden), str(keys))
-        watched = live.end()
+        watched = running.end()
     server.stop()
     (one,) = watched.of("connection")
     assert (one["requests"], one["responses"], one["tls"]["decrypted"]) == (2, 2, True)
@@ -209,9 +215,9 @@ def test_vlan_tags_are_seen(network: Network, tmp_path: Path) -> None:
     net.direct(network)
     tagged = bytes(Ether(dst="02:00:00:00:00:01") / Dot1Q(vlan=7, prio=3) / IP(dst=SERVER) / TCP(dport=80) / bytes(40))
     kept = tmp_path / "kept.pcapng"
-    with watching(network.hosts["server"], "-i", "eth0", "-w", str(kept)) as live:
+    with watching(network.hosts["server"], "-i", "eth0", "-w", str(kept)) as running:
         network.hosts["client"].run(sys.executable, "-c", TAGGED, tagged.hex())
-        watched = live.end()
+        watched = running.end()
     assert watched.capture["tcp_segments"] == watched.capture["packets"] == 5
     with open_capture([str(kept)]) as source:
         assert [packet.data for packet in seen(source)] == [tagged] * 5
@@ -222,9 +228,9 @@ def test_super_packets(network: Network, tmp_path: Path) -> None:
     host = network.host("alone")
     server = Nginx(host, tmp_path / "nginx", address="127.0.0.1")
     (tmp_path / "nginx" / "files" / "a").write_bytes(bytes(3_000_000))
-    with watching(host, "-i", "lo") as live:
+    with watching(host, "-i", "lo") as running:
         requests(host, "127.0.0.1", PORT, 3)
-        watched = live.end()
+        watched = running.end()
     server.stop()
     for one in watched.of("connection"):
         assert one["exchanges"][0]["response"]["body_bytes"] == 3_000_000
@@ -237,15 +243,15 @@ def test_an_interface_that_goes_down_and_away(network: Network, tmp_path: Path) 
     net.direct(network)
     client, server_host = network.hosts["client"], network.hosts["server"]
     server = Nginx(server_host, tmp_path / "nginx")
-    with watching(client, "-i", "eth0") as live:
+    with watching(client, "-i", "eth0") as running:
         ports = requests(client, SERVER, PORT, 3)
         client.ip("link", "set", "eth0", "down")
-        assert "eth0 is down" in live.next_word()
+        assert "eth0 is down" in running.next_word()
         client.ip("link", "set", "eth0", "up")
-        assert "eth0 is up" in live.next_word()
+        assert "eth0 is up" in running.next_word()
         ports += requests(client, SERVER, PORT, 3)
         client.ip("link", "delete", "eth0")
-        watched = live.ended()
+        watched = running.ended()
     server.stop()
     assert "eth0 has gone" in watched.errors
     assert watched.status == 4
@@ -254,8 +260,8 @@ def test_an_interface_that_goes_down_and_away(network: Network, tmp_path: Path) 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_with_the_report(network: Network, how: signal.Signals) -> None:
-    with watching(network.host("alone"), "-i", "lo") as live:
-        watched = live.end(how)
+    with watching(network.host("alone"), "-i", "lo") as running:
+        watched = running.end(how)
     assert watched.status == 0
     assert watched.capture["packets"] == 0
 
@@ -264,26 +270,26 @@ def test_a_connection_is_told_while_the_capture_goes_on(network: Network, tmp_pa
     """Nothing comes behind it: the clock alone has to end its 2 seconds."""
     net.direct(network)
     server = Nginx(network.hosts["server"], tmp_path / "nginx")
-    with watching(network.hosts["client"], "-i", "eth0") as live:
+    with watching(network.hosts["client"], "-i", "eth0") as running:
         requests(network.hosts["client"], SERVER, PORT, 1)
         for _ in range(200):
-            if lines := live.lines():
+            if lines := running.lines():
                 break
             time.sleep(0.1)
         assert [line["type"] for line in lines] == ["connection"]
-        assert len(live.end().of("connection")) == 1
+        assert len(running.end().of("connection")) == 1
     server.stop()
 
 
 def test_limits(network: Network, tmp_path: Path) -> None:
     host = network.host("alone")
     server = Nginx(host, tmp_path / "nginx", address="127.0.0.1")
-    with watching(host, "-i", "lo", "-c", "15") as live:
+    with watching(host, "-i", "lo", "-c", "15") as running:
         requests(host, "127.0.0.1", PORT, 5)
-        assert live.ended().capture["packets"] == 15
+        assert running.ended().capture["packets"] == 15
     server.stop()
-    with watching(host, "-i", "lo", "--duration", "0.5") as live:
-        assert live.ended().capture["packets"] == 0
+    with watching(host, "-i", "lo", "--duration", "0.5") as running:
+        assert running.ended().capture["packets"] == 0
 
 
 def test_started_through_sudo_it_is_the_callers(network: Network, tmp_path: Path) -> None:
@@ -296,10 +302,10 @@ def test_started_through_sudo_it_is_the_callers(network: Network, tmp_path: Path
     server = Nginx(host, tmp_path / "nginx", address="127.0.0.1")
     as_caller = {"SUDO_UID": "4321", "SUDO_GID": "4321", "SUDO_USER": "nobody-here"}
     arguments = ["-i", "lo", "-w", str(folder / "kept.pcapng"), "-o", str(folder / "report")]
-    with watching(host, *arguments, environment=as_caller) as live:
-        status = Path(f"/proc/{live.process.pid}/status").read_text()
+    with watching(host, *arguments, environment=as_caller) as running:
+        status = Path(f"/proc/{running.process.pid}/status").read_text()
         ports = requests(host, "127.0.0.1", PORT, 20)
-        ended = live.end()
+        ended = running.end()
     server.stop()
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert fields["Uid"].split() == fields["Gid"].split() == ["4321"] * 4
@@ -312,12 +318,65 @@ def test_started_through_sudo_it_is_the_callers(network: Network, tmp_path: Path
     assert {path.stat().st_uid for path in folder.iterdir()} == {4321}
 
 
+def test_without_a_ring_scapys_sockets_do(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process: the ring is refused, the packets of a loopback still come once each."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+    monkeypatch.setattr(live, "RingFeed", refused)
+    host = network.host("alone")
+    server = Nginx(host, tmp_path / "nginx", address="127.0.0.1")
+    words: list[str] = []
+    with net._inside(host.namespace):
+        source = live.open_live(["lo"], warn=words.append, duration=20)
+    inspector = Inspector(Options())
+    with source:
+        ports = requests(host, "127.0.0.1", PORT, 50)
+        for batch in source:
+            inspector.feed(batch)
+            if batch.first_packet > 50 * 8:
+                source.stop()
+    server.stop()
+    inspection = inspector.finish()
+    assert words == ["no packet ring here (Protocol not available): capturing with sockets, which lose more"]
+    assert sorted(one.client.port for one in inspection.connections) == ports
+    assert inspection.capture.skipped == {}
+    assert {one.requests for one in inspection.connections} == {1}
+
+
+def test_scapy_sniffs_on_the_ring(network: Network, tmp_path: Path) -> None:
+    host = network.host("alone")
+    server = Nginx(host, tmp_path / "nginx", address="127.0.0.1")
+    with net._inside(host.namespace), RingSocket("lo", filter=f"tcp port {PORT}") as ring:
+        requests(host, "127.0.0.1", PORT, 3)
+        packets = sniff(opened_socket=ring, timeout=1)
+    server.stop()
+    assert len([one for one in packets if one[TCP].flags == "S"]) == 3
+    assert len([one for one in packets if one[TCP].flags == "SA"]) == 3
+    assert ring.closed
+
+
+def test_names_from_dns(network: Network, tmp_path: Path) -> None:
+    net.direct(network)
+    answer = DNS(qr=1, qd=DNSQR(qname="asked.test"), an=[DNSRR(rrname="asked.test", rdata=SERVER)])
+    with watching(network.hosts["client"], "-i", "eth0") as running:
+        program = "import socket, sys; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 53)); "
+        program += f"s.sendto(bytes.fromhex('{bytes(answer).hex()}'), ('{net.CLIENT}', 4000))"
+        network.hosts["server"].run(sys.executable, "-c", program)
+        refused = "import socket; socket.socket().connect_ex(('10.0.0.1', 81))"
+        network.hosts["client"].run(sys.executable, "-c", refused)
+        watched = running.end()
+    (one,) = watched.of("connection")
+    assert (one["name"], one["name_from"]) == ("asked.test", "dns")
+
+
 def test_ipv6_address_is_told(network: Network, tmp_path: Path) -> None:
     net.direct_ipv6(network)
     server = Nginx(network.hosts["server"], tmp_path / "nginx", address=f"[{SERVER6}]")
-    with watching(network.hosts["client"], "-i", "eth0") as live:
+    with watching(network.hosts["client"], "-i", "eth0") as running:
         requests(network.hosts["client"], SERVER6, PORT, 1)
-        watched = live.end()
+        watched = running.end()
     server.stop()
     (one,) = watched.of("connection")
     assert (one["client"]["ip"], one["server"]["ip"]) == (CLIENT6, SERVER6)
