@@ -1,6 +1,7 @@
 """`python -m bench`: connspect against tshark and tcptrace, whole process against whole process, in one run.
 
-Exit status 1 when a required figure is missed. `python -m bench stages CAPTURE` times the stages inside one process.
+Exit status 1 when a required figure is missed. `python -m bench stages CAPTURE` times the stages inside one process,
+`python -m bench live` compares what is seen of live traffic.
 """
 
 from __future__ import annotations
@@ -109,6 +110,10 @@ def main(arguments: list[str]) -> int:
         from bench.stages import main as stages  # imports what it times, which makes this process large
 
         return stages(arguments[1:])
+    if arguments[:1] == ["live"]:
+        from bench.live import main as live
+
+        return live(arguments[1:])
     options = _options(arguments)
     for tool in tools.missing():
         print(f"{tool} is not installed: nothing is compared with it", file=sys.stderr)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from inspector.inspection import Inspection
     from inspector.sources.live import LiveSource
 
+#: Objects made, and collections of the younger generation, before one of each generation.
+_COLLECTED_AFTER = (100_000, 20, 50)
+
 _ENDING = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
 
@@ -60,7 +63,7 @@ def watch(capturing: Capturing, shared: Shared) -> int:
         source = stack.enter_context(_open(capturing, shared))
         stack.enter_context(_ending(source))
         shared.warn(f"capturing on {', '.join(source.names)}; Ctrl-C ends")
-        output = stack.enter_context(open_output(shared.output))
+        output = stack.enter_context(open_output(shared.output, as_it_comes=shared.format == "ndjson"))
         keeping = stack.enter_context(Keeping(source, capturing, files))
         report = {"table": _table, "json": _json, "ndjson": _ndjson}[shared.format]
         inspection = report(source, keeping, shared, output)
@@ -148,9 +151,10 @@ def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Sha
     inspector = Inspector(replace(options, keys=keys.log))
     status = LiveStatus(source, not shared.quiet and not (shared.format == "ndjson" and output.terminal))
     first_seen = False
-    # What is there now stays: the collector need not look at it again and again.
+    # There is next to nothing to collect (see reading.py), but this may run for days: it is looked for seldom.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECTED_AFTER)
     try:
         for batch in source:
             if len(batch) and not first_seen:

@@ -52,13 +52,15 @@ class Output:
 
 
 @contextmanager
-def open_output(path: str | None) -> Iterator[Output]:
-    """The report at `path`; standard output for None or "-". Raises UsageError when it cannot be opened."""
+def open_output(path: str | None, *, as_it_comes: bool = False) -> Iterator[Output]:
+    """The report at `path`; standard output for None or "-". Raises UsageError when it cannot be opened.
+
+    `as_it_comes`: somebody may read it while it is written, so it is in its place from the start."""
     if path is None or path == "-":
         output = Output(sys.stdout.buffer, sys.stdout.encoding, "standard output")
         yield output
         output.flush()
-    elif _is_special(path):
+    elif as_it_comes or _is_special(path):
         with _opened(path, path, "wb") as output:
             yield output
     else:

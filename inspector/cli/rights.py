@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import importlib.util
 import os
 import pwd
 import shlex
@@ -75,8 +76,10 @@ def drop(environment: Mapping[str, str] | None = None) -> None:
     caller = _caller(os.environ if environment is None else environment)
     if os.geteuid() == 0 and caller is None:
         return
-    if caller is not None:
-        for module in _LATER:
+    if caller is not None and not _may_import(caller):
+        from inspector.packets import fallback
+
+        for module in (*_LATER, *fallback.SCAPY_MODULES):
             importlib.import_module(module)
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in range(_CAPABILITIES):
@@ -91,6 +94,21 @@ def drop(environment: Mapping[str, str] | None = None) -> None:
     libc.capset(header, ctypes.create_string_buffer(struct.pack("=6I", *(0,) * 6)))
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _check(caller)
+
+
+def _may_import(caller: tuple[int, int, list[int]]) -> bool:
+    """Whether the calling user can read this program, its libraries and Python's: root's own may lie in root's home."""
+    before = os.getgroups()
+    os.setgroups(caller[2])
+    os.setegid(caller[1])
+    os.seteuid(caller[0])
+    try:
+        specs = (importlib.util.find_spec(name) for name in ("encodings", "inspector", "numpy", "scapy", "click"))
+        return all(spec is None or os.access(spec.origin or "/", os.R_OK, effective_ids=True) for spec in specs)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(before)
 
 
 def _caller(environment: Mapping[str, str]) -> tuple[int, int, list[int]] | None:

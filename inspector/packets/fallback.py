@@ -31,7 +31,7 @@ MAX_ADDRESSES = 32
 _ADDRESS_RECORDS = (1, 28)
 
 #: Scapy's modules that hold, or bind, the layers that lead to IP.
-_MODULES = (
+SCAPY_MODULES = (
     "scapy.layers.dot11",
     "scapy.layers.inet",
     "scapy.layers.inet6",
@@ -166,7 +166,7 @@ class _Scapy:
     def __init__(self) -> None:
         from importlib import import_module
 
-        for name in _MODULES:
+        for name in SCAPY_MODULES:
             import_module(name)
         from scapy.config import conf
         from scapy.layers import inet

@@ -29,6 +29,8 @@ from inspector.sources.source import BATCH_ROWS, Dropped, Problem, SourceFile
 
 #: Seconds between two looks at the clock and at the interfaces.
 TICK = 0.25
+#: Seconds between two batches, unless a quarter of the ring is full: larger batches cost less a packet.
+PACE = 0.2
 #: Idle batches are this many nanoseconds behind the clock: a packet is in the hands of the reader by then.
 LATENESS_NS = 500_000_000
 
@@ -58,6 +60,9 @@ class Feed(Protocol):
 
     def filenos(self) -> list[int]:
         """What to wait on."""
+
+    def filling(self) -> bool:
+        """Whether there is so much to take that nobody should wait."""
 
     def dropped(self) -> int | None:
         """Packets that the system had no room for, so far."""
@@ -99,7 +104,6 @@ class LiveSource:
         self._tick_at = time.monotonic() + TICK
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
-        self._poll = select.poll() if hasattr(select, "poll") else None
         self._state = {name: interface_state(name) for name in self.names if name != ANY}
         self._lost_before = {name: _lost(name) for name in self._state}
         for name, state in self._state.items():
@@ -149,8 +153,7 @@ class LiveSource:
                 self._look_at_interfaces()
                 self.read_dropped()
                 yield RawBatch.idle(time.time_ns() - LATENESS_NS, self._feed.interfaces, self._packets + 1)
-            if not self._stopping:
-                self._wait(min(self._tick_at, self._deadline or self._tick_at) - now)
+            self._rest(min(self._tick_at, self._deadline or self._tick_at))
         self._feed.stop()
         # What came before has been handed over when the last block is as old as a block gets.
         until = time.monotonic() + LATENESS_NS / 2e9
@@ -178,18 +181,30 @@ class LiveSource:
         room = min(BATCH_ROWS, BATCH_BOUNDARY - self._packets % BATCH_BOUNDARY)
         return room if self._count is None else min(room, self._count - self._packets)
 
-    def _wait(self, seconds: float) -> None:
-        """Until there are packets, or for so long, or until `stop`."""
-        descriptors = [self._woken, *self._feed.filenos()]
-        if self._poll is None:
-            ready = select.select(descriptors, [], [], max(0.0, seconds))[0]
-        else:
+    def _rest(self, until: float) -> None:
+        """Until there are packets and PACE has passed, or until that time (of the monotonic clock)."""
+        earliest = time.monotonic() + PACE
+        while not self._stopping and (now := time.monotonic()) < until:
+            if now < earliest:
+                if self._feed.filling():
+                    return
+                self._wait(min(PACE / 4, until - now), feed=False)
+            elif self._wait(until - now):
+                return
+
+    def _wait(self, seconds: float, *, feed: bool = True) -> bool:
+        """For so long, or until `stop`, or until there are packets, if those are waited for; whether there are."""
+        descriptors = [self._woken, *(self._feed.filenos() if feed else ())]
+        if hasattr(select, "poll"):
+            poll = select.poll()
             for descriptor in descriptors:
-                self._poll.register(descriptor, select.POLLIN)
-            events = self._poll.poll(max(0, round(seconds * 1000)))
-            ready = [descriptor for descriptor, _ in events]
+                poll.register(descriptor, select.POLLIN)
+            ready = [descriptor for descriptor, _ in poll.poll(max(0, round(seconds * 1000)))]
+        else:
+            ready = select.select(descriptors, [], [], max(0.0, seconds))[0]
         if self._woken in ready:
             os.read(self._woken, 64)
+        return any(descriptor != self._woken for descriptor in ready)
 
     def read_dropped(self) -> Dropped:
         """What was lost so far, by the system and by the interfaces."""
@@ -283,6 +298,9 @@ class RingFeed:
         self._socket.ins.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return [self._socket.fileno()]
 
+    def filling(self) -> bool:
+        return self._ring.filling
+
     def dropped(self) -> int | None:
         return self._socket.statistics()[0]
 
@@ -357,6 +375,9 @@ class ScapyFeed:
 
     def filenos(self) -> list[int]:
         return [one.fileno() for one in self._sockets]
+
+    def filling(self) -> bool:
+        return True  # a socket's buffer is small
 
     def dropped(self) -> int | None:
         return None

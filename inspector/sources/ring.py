@@ -129,6 +129,12 @@ class Ring:
             return True
         return bool(self._words[self._next * self._block_words + _STATUS] & _OURS)
 
+    @property
+    def filling(self) -> bool:
+        """Whether a quarter of the blocks is ready."""
+        ahead = (self._next + self._blocks // 4 - 1) % self._blocks
+        return bool(self._words[ahead * self._block_words + _STATUS] & _OURS)
+
     def take(self, max_rows: int) -> Rows | None:
         """The next packets, in the order in which the kernel saw them; their bytes are valid until the next call.
 

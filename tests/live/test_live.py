@@ -314,6 +314,7 @@ def test_started_through_sudo_it_is_the_callers(network: Network, tmp_path: Path
         assert int(fields[name], 16) == 0, name
     assert fields["NoNewPrivs"] == "1"
     assert ended.status == 0, ended.errors
+    assert {path.name for path in folder.iterdir()} == {"kept.pcapng", "report"}
     assert (folder / "report").read_text().count('"type":"connection"') == len(ports)
     assert {path.stat().st_uid for path in folder.iterdir()} == {4321}
 

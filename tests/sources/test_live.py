@@ -38,10 +38,13 @@ class Feed:
     def filenos(self) -> list[int]:
         return []
 
+    def filling(self) -> bool:
+        return False
+
     def dropped(self) -> int | None:
         return self.lost
 
-    def listen_to(self, names: list[str]) -> None:  # type: ignore[override]
+    def listen_to(self, names: list[str]) -> None:
         self.listened_to.append(list(names))
 
     def stop(self) -> None:

@@ -67,6 +67,17 @@ def test_blocks_are_taken_together_and_around_the_ring() -> None:
     assert max(map(len, seen)) == 4  # never more than half of the ring: the kernel needs room, too
 
 
+def test_a_quarter_full() -> None:
+    memory, one = ring(8)
+    fill(memory, 0, [Frame(packet(1))])
+    assert not one.filling
+    fill(memory, 1, [Frame(packet(2))])
+    assert one.filling
+    while one.take(10) is not None:
+        pass
+    assert not one.filling
+
+
 def test_a_block_without_packets_goes_back() -> None:
     memory, one = ring()
     fill(memory, 0, [])
