@@ -25,7 +25,8 @@ from statistics import median
 
 from bench import captures
 
-CONNSPECT, CONNSPECT_NDJSON, TCPDUMP, SCAPY = "connspect live", "connspect live -T ndjson", "tcpdump -w", "Scapy sniff"
+CONNSPECT, CONNSPECT_NDJSON, CONNSPECT_WRITE = "connspect live", "connspect live -T ndjson", "connspect live -w"
+TCPDUMP, SCAPY = "tcpdump -w", "Scapy sniff"
 #: connspect's processor time a packet, in tcpdump's, at most.
 CPU_TIMES = 4.0
 
@@ -81,6 +82,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
     return {
         CONNSPECT: [*connspect, "-T", "table"],
         CONNSPECT_NDJSON: [*connspect, "-T", "ndjson"],
+        CONNSPECT_WRITE: [*connspect, "-T", "table", "-w", str(folder / "kept")],
         TCPDUMP: ["tcpdump", "-i", "eth0", "-n", "-B", "32768", "-w", str(folder / "kept"), "tcp or udp port 53"],
         SCAPY: [sys.executable, "-c", _SNIFF],
     }
@@ -93,7 +95,7 @@ def understood(tool: str, output: str, errors: str, report: str) -> tuple[int, i
     if tool == CONNSPECT_NDJSON:
         capture = json.loads(report.splitlines()[-1])
         return capture["packets"], capture["dropped"]["kernel"]
-    if tool == CONNSPECT:
+    if tool in (CONNSPECT, CONNSPECT_WRITE):
         seen, lost = re.search(r"([\d,]+) packets", report), re.search(r"([\d,]+) lost by the system", report)
         if seen is None:
             raise ValueError(report)

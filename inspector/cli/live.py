@@ -147,7 +147,7 @@ def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Sha
     from inspector.engine import Inspector
     from inspector.protocols.tls.keylog import KeyLog
 
-    keys = FollowedKeys(_key_logs(shared.keylog), KeyLog(growing=True), shared.warn)
+    keys = FollowedKeys(key_logs(shared.keylog), KeyLog(growing=True), shared.warn)
     inspector = Inspector(replace(options, keys=keys.log))
     status = LiveStatus(source, not shared.quiet and not (shared.format == "ndjson" and output.terminal))
     first_seen = False
@@ -174,7 +174,7 @@ def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Sha
     return inspection
 
 
-def _key_logs(named: Sequence[str]) -> list[str]:
+def key_logs(named: Sequence[str]) -> list[str]:
     """Key logs that are followed: those that were named, and the one that programs here are told to write."""
     by_environment = os.environ.get("SSLKEYLOGFILE")
     return [*named, by_environment] if by_environment else list(named)

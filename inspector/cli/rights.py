@@ -11,7 +11,6 @@ import ctypes
 import importlib
 import importlib.util
 import os
-import pwd
 import shlex
 import struct
 import sys
@@ -119,6 +118,8 @@ def _caller(environment: Mapping[str, str]) -> tuple[int, int, list[int]] | None
         return None
     if os.geteuid() != 0 or uid <= 0 or gid < 0:
         return None
+    import pwd  # not everywhere
+
     try:
         groups = os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
     except KeyError:  # a user without an entry, as containers have them

@@ -9,9 +9,9 @@ has gone is a problem of the capture, and when all have gone the capture ends.
 from __future__ import annotations
 
 import errno
-import os
 import select
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +33,8 @@ TICK = 0.25
 PACE = 0.2
 #: Idle batches are this many nanoseconds behind the clock: a packet is in the hands of the reader by then.
 LATENESS_NS = 500_000_000
+
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
 
 #: Room that a socket of Scapy's asks for, in bytes; the system may give less.
 SOCKET_BYTES = 8 << 20
@@ -102,8 +104,8 @@ class LiveSource:
         self._warn = warn
         self._stopping = False
         self._tick_at = time.monotonic() + TICK
-        self._woken, self._waker = os.pipe()
-        os.set_blocking(self._waker, False)
+        self._woken, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
         self._state = {name: interface_state(name) for name in self.names if name != ANY}
         self._lost_before = {name: _lost(name) for name in self._state}
         for name, state in self._state.items():
@@ -131,14 +133,14 @@ class LiveSource:
 
     def close(self) -> None:
         self._feed.close()
-        for descriptor in (self._woken, self._waker):
-            os.close(descriptor)
+        for end in (self._woken, self._waker):
+            end.close()
 
     def stop(self) -> None:
         """End the capture: what has been captured is still handed out. May be called from a signal handler."""
         self._stopping = True
         with suppress(BlockingIOError):  # it is awake
-            os.write(self._waker, b"\0")
+            self._waker.send(b"\0")
 
     def __iter__(self) -> Iterator[RawBatch]:
         while not self._stopping:
@@ -194,7 +196,7 @@ class LiveSource:
 
     def _wait(self, seconds: float, *, feed: bool = True) -> bool:
         """For so long, or until `stop`, or until there are packets, if those are waited for; whether there are."""
-        descriptors = [self._woken, *(self._feed.filenos() if feed else ())]
+        descriptors = [woken := self._woken.fileno(), *(self._feed.filenos() if feed else ())]
         if hasattr(select, "poll"):
             poll = select.poll()
             for descriptor in descriptors:
@@ -202,9 +204,9 @@ class LiveSource:
             ready = [descriptor for descriptor, _ in poll.poll(max(0, round(seconds * 1000)))]
         else:
             ready = select.select(descriptors, [], [], max(0.0, seconds))[0]
-        if self._woken in ready:
-            os.read(self._woken, 64)
-        return any(descriptor != self._woken for descriptor in ready)
+        if woken in ready:
+            self._woken.recv(64)
+        return any(descriptor != woken for descriptor in ready)
 
     def read_dropped(self) -> Dropped:
         """What was lost so far, by the system and by the interfaces."""
@@ -348,29 +350,27 @@ class ScapyFeed:
             self.close()
             raise
         self._stopped = False
+        self._lost = 0
 
     def take(self, max_rows: int) -> Rows | None:
         packets: list[tuple[bytes, int, int]] = []
-        sockets = dict(enumerate(self._sockets))
-        while sockets and len(packets) < max_rows:
-            ready = select.select([one.fileno() for one in sockets.values()], [], [], 0)[0]
-            if not ready:
-                break
-            for place, one in list(sockets.items()):
-                if one.fileno() not in ready or len(packets) >= max_rows:
-                    continue
+        places = {one: place for place, one in enumerate(self._sockets)}
+        while not self._stopped and len(packets) < max_rows:
+            before = len(packets)
+            # Scapy's own select knows of packets that a socket has received and not handed out.
+            for one in type(self._sockets[0]).select(list(places), 0)[: max_rows - before]:
                 try:
                     _, data, seconds = one.recv_raw(1 << 18)
                 except OSError as error:
                     if error.errno not in (errno.ENETDOWN, errno.EAGAIN):
                         raise
-                    del sockets[place]
+                    del places[one]
                     continue
                 if data:
                     time_ns = time.time_ns() if seconds is None else round(float(seconds) * 1e9)
-                    packets.append((data, time_ns, place))
-        if self._stopped and not packets:
-            return None
+                    packets.append((data, time_ns, places[one]))
+            if len(packets) == before:
+                break
         return _rows(packets, self._snap_length) if packets else None
 
     def filenos(self) -> list[int]:
@@ -380,13 +380,26 @@ class ScapyFeed:
         return True  # a socket's buffer is small
 
     def dropped(self) -> int | None:
-        return None
+        if not _is_linux():
+            return None
+        # The kernel counts from zero each time.
+        self._lost += sum(
+            struct.unpack("2I", one.ins.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1] for one in self._sockets
+        )
+        return self._lost
 
     def listen_to(self, names: Sequence[str]) -> None:
         """Nothing: each socket listens to its interface as long as it can."""
 
     def stop(self) -> None:
-        self._stopped = True
+        if not _is_linux():
+            self._stopped = True
+            return
+        from inspector.sources import bpf
+        from inspector.sources.ring import attach
+
+        for one in self._sockets:
+            attach(one.ins, bpf.nothing())
 
     def close(self) -> None:
         for one in self._sockets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -9,13 +10,18 @@ from pathlib import Path
 import pytest
 
 from inspector.cli import rights
-from inspector.cli.keeping import rotation
+from inspector.cli.keeping import Keeping, rotation
 from inspector.cli.keys import FollowedKeys
+from inspector.cli.live import Capturing, key_logs
+from inspector.cli.options import Shared
+from inspector.cli.progress import LiveStatus
 from inspector.errors import UsageError
 from inspector.protocols.tls.keylog import CLIENT_RANDOM, MAX_LINE, KeyLog
 from inspector.sources import live
 from inspector.sources.live import NotPermittedError, interface_names
+from inspector.sources.memory import MemorySource
 from inspector.sources.pcapng_writer import Rotation
+from inspector.sources.source import Dropped, Problem, SourceFile
 from tests.cli.conftest import Run
 
 MASTER = b"m" * 48
@@ -166,3 +172,78 @@ def test_interfaces(run: Run) -> None:
     ran = run("interfaces")
     assert ran.status == 0
     assert [row.split()[0] for row in ran.out.splitlines()] == [*interface_names(), "any"]
+
+
+class Source:
+    """What Keeping and LiveStatus see of a capture."""
+
+    def __init__(self) -> None:
+        self.files = [SourceFile("lo\x1b[31m", "live", None, [1], packets=12_410, dropped=Dropped(3, None))]
+        self.problems: list[Problem] = []
+        self.stopped = False
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def capturing(path: str) -> Capturing:
+    return Capturing((), (), None, None, None, True, path, (), False)
+
+
+def test_a_full_disk_ends_the_capture() -> None:
+    source = Source()
+    keeping = Keeping(source, capturing("/dev/full"), Rotation())  # type: ignore[arg-type]
+    for batch in MemorySource([(1, b"a"), (2, b"b")], batch_rows=1):
+        keeping.take(batch, b"")
+    keeping.close()
+    (problem,) = source.problems
+    assert problem.what.startswith("cannot be written: No space left on device: ")
+    assert problem.what.endswith("and capturing ended")
+    assert source.stopped
+
+
+def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
+    path = tmp_path / "not-there" / "kept"
+    with pytest.raises(UsageError, match=f"cannot write {path}: No such file or directory"):
+        Keeping(Source(), capturing(str(path)), Rotation())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("person", [True, False])
+def test_the_status_line(person: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: person)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "120")
+    status = LiveStatus(Source(), True)  # type: ignore[arg-type]
+    status.update(14)
+    line = screen.getvalue()
+    status.stop()
+    if person:
+        assert line == "\rlo\\x1b[31m    00:00:00    12,410 packets    3 dropped    14 connections    Ctrl-C ends"
+        assert screen.getvalue().endswith(" \r")
+    else:
+        assert screen.getvalue() == ""
+
+
+def test_which_key_logs_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSLKEYLOGFILE", raising=False)
+    assert key_logs(("a",)) == ["a"]
+    monkeypatch.setenv("SSLKEYLOGFILE", "b")
+    assert key_logs(("a",)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("arguments", "promiscuous"), [([], True), (["-p"], False)])
+def test_what_is_asked_for_gets_there(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], promiscuous: bool
+) -> None:
+    asked: list[Capturing] = []
+
+    def watch(capturing: Capturing, shared: Shared) -> int:
+        asked.append(capturing)
+        return 0
+
+    monkeypatch.setattr("inspector.cli.live.watch", watch)
+    words = ["-i", "lo", "-i", "eth0", "-c", "3", "--duration", "1.5", "-s", "96", "-w", "x", "-b", "files:2"]
+    assert run("live", *words, "--embed-keys", *arguments, "tcp", "port", "80").status == 0
+    assert asked == [Capturing(("lo", "eth0"), ("tcp", "port", "80"), 1.5, 3, 96, promiscuous, "x", ("files:2",), True)]
+    assert asked[0].words() == "tcp port 80"

@@ -223,6 +223,21 @@ def test_vlan_tags_are_seen(network: Network, tmp_path: Path) -> None:
         assert [packet.data for packet in seen(source)] == [tagged] * 5
 
 
+def test_a_snap_length(network: Network, tmp_path: Path) -> None:
+    """The heads are read, lengths are whole, what was cut is not taken for lost."""
+    host = network.host("alone")
+    server = Nginx(host, tmp_path / "nginx", address="127.0.0.1")
+    (tmp_path / "nginx" / "files" / "a").write_bytes(bytes(100_000))
+    with watching(host, "-i", "lo", "-s", "400") as running:
+        requests(host, "127.0.0.1", PORT, 3)
+        watched = running.end()
+    server.stop()
+    for one in watched.of("connection"):
+        assert one["server_traffic"]["bytes"] > 100_000 > one["server_traffic"]["captured_bytes"]
+        assert one["exchanges"][0]["response"]["body_bytes"] == 100_000
+        assert one["exchanges"][0]["complete"] is True
+
+
 def test_super_packets(network: Network, tmp_path: Path) -> None:
     """Segmentation offload makes packets of 64 KB, which no frame of the ring was made for."""
     host = network.host("alone")
