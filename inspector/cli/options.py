@@ -109,7 +109,7 @@ class Shared:
             click.echo(f"connspect: {text}", err=True)
 
     def check(self) -> None:
-        """Refuse what is not built yet (UsageError), or say that it is not used."""
+        """Refuse what is not built yet, or means nothing together (UsageError)."""
         if self.format not in BUILT_FORMATS:
             raise UsageError(f"--format {self.format}: not built yet; there are {', '.join(BUILT_FORMATS)}")
         if self.jobs > 1:
