@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from inspector.bytestream import FROM_CLIENT, StreamChunk, StreamSink
 from inspector.events import Event
+from inspector.findings.judge import judge
 from inspector.inspection import Inspection
 from inspector.packets.batch import RawBatch
 from inspector.packets.decode import PacketDecoder
@@ -108,8 +109,6 @@ class Options:
     """TLS secrets; more may be added while packets are fed, before those that need them."""
     names: bool = True
     """Take server names from the traffic."""
-    keep_connections: bool = True
-    """Keep connection records until the end; without it they only reach `on_connection` and the endpoints."""
     on_connection: Callable[[Connection], None] | None = None
     """Told of each selected connection once it has ended (2 s of capture time after its last close)."""
     on_event: Callable[[EventRecord], None] | None = None
@@ -160,11 +159,14 @@ class Inspector:
         for connection in self._tracker.finish():
             self._record(connection)
         self._hand_on_events()
+        endpoints = self._endpoints.records()
+        connections = [connection for _, connection in sorted(self._connections.items())]
         return Inspection(
             capture=self._capture,
-            endpoints=self._endpoints.records(),
-            connections=[connection for _, connection in sorted(self._connections.items())],
+            endpoints=endpoints,
+            connections=connections,
             unlisted=self._endpoints.unlisted,
+            findings=judge(self._capture, endpoints, connections),
             anomalies=dict(sorted(self._anomalies.items())),
             events=sorted(self._events, key=lambda event: (event.time_ns, event.packet)),
         )
@@ -234,8 +236,7 @@ class Inspector:
         listed = self._endpoints.add(record, book if isinstance(book, ExchangeBook) else None)
         if not listed:
             return
-        if options.keep_connections:
-            self._connections[record.id] = record
+        self._connections[record.id] = record
         if options.on_connection is not None:
             options.on_connection(record)
 

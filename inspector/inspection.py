@@ -6,12 +6,12 @@ An Inspection is plain data. The engine fills it; nothing below it knows who rea
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Connection
 from inspector.records.endpoint import EndpointRecord
 from inspector.records.event import EventRecord
+from inspector.records.finding import Finding
 
 
 @dataclass(slots=True)
@@ -26,7 +26,8 @@ class Inspection:
     """Selected connections, by id."""
     unlisted: int = 0
     """Unanswered connections that are counted in `endpoints` but not listed, because there were too many."""
-    findings: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    """What is concluded from all this, the most severe first."""
     anomalies: dict[str, int] = field(default_factory=dict)
     """How often each anomaly was seen on the selected connections."""
     events: list[EventRecord] = field(default_factory=list)

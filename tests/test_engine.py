@@ -8,7 +8,7 @@ from inspector.engine import MAX_LAYERS, Inspector, Options
 from inspector.records.connection import Connection
 from inspector.records.event import EventRecord
 from inspector.sources.memory import MemorySource
-from tests.tcp.playbook import REQUEST, Talk, inspect, merged, opened
+from tests.tcp.playbook import REQUEST, Talk, inspect, opened
 
 
 def _three() -> list[Talk]:
@@ -64,26 +64,11 @@ def test_connections_are_handed_out_as_they_end(batch_rows: int) -> None:
     assert inspection.connections == sorted(handed, key=lambda connection: connection.id)
 
 
-def test_who_keeps_no_connections_still_gets_endpoints() -> None:
-    kept = inspect(*_three())
-    handed: list[Connection] = []
-    inspector = Inspector(Options(keep_connections=False, on_connection=handed.append))
-    for batch in MemorySource(merged(*_three()), batch_rows=3):
-        inspector.feed(batch)
-    inspection = inspector.finish()
-    assert inspection.connections == []
-    assert inspection.endpoints == kept.endpoints
-    assert len(handed) == 3
-
-
 @pytest.mark.parametrize("batch_rows", [1, 4096])
-def test_late_segments_are_an_anomaly_once_a_connection_whether_it_is_kept(batch_rows: int) -> None:
+def test_late_segments_are_an_anomaly_once_a_connection(batch_rows: int) -> None:
     talk = opened().close().wait(5).s("ACK").wait(1).s("ACK").wait(1).s("ACK")
     other = Talk("10.0.0.1:1", start=4).c("SYN")
-    inspector = Inspector(Options(keep_connections=False))
-    for batch in MemorySource(merged(talk, other), batch_rows=batch_rows):
-        inspector.feed(batch)
-    assert inspector.finish().anomalies == inspect(talk, other, batch_rows=batch_rows).anomalies == {"after_close": 1}
+    assert inspect(talk, other, batch_rows=batch_rows).anomalies == {"after_close": 1}
 
 
 @pytest.mark.parametrize("batch_rows", [1, 4096])

@@ -103,7 +103,7 @@ def _open(capturing: Capturing, shared: Shared) -> LiveSource:
 def _table(source: LiveSource, keeping: Keeping, shared: Shared, output: Output) -> Inspection:
     from inspector.report.table import View, table
 
-    inspection = _inspect(source, keeping, _options(shared, keep_connections=shared.connections), shared, output)
+    inspection = _inspect(source, keeping, _options(shared), shared, output)
     output.lines(table(inspection, View(output.screen(), shared.connections, shared.events, shared.verbose)))
     return inspection
 
@@ -123,7 +123,6 @@ def _ndjson(source: LiveSource, keeping: Keeping, shared: Shared, output: Output
     writer = NdjsonWriter(output.write)
     options = _options(
         shared,
-        keep_connections=False,
         on_connection=writer.connection,
         on_event=writer.event if shared.events else None,
     )

@@ -60,7 +60,7 @@ def _read_table(paths: Sequence[str], shared: Shared, output: Output) -> int:
     from inspector.report.table import View, table
 
     options = engine_options(shared)
-    inspection, status = _inspect(paths, options(keep_connections=shared.connections), shared, output)
+    inspection, status = _inspect(paths, options(), shared, output)
     output.lines(table(inspection, View(output.screen(), shared.connections, shared.events, shared.verbose)))
     if not output.terminal:
         _warn_of_problems(inspection, shared)
@@ -82,7 +82,7 @@ def _read_ndjson(paths: Sequence[str], shared: Shared, output: Output) -> int:
 
     writer = NdjsonWriter(output.write)
     on_event = writer.event if shared.events else None
-    options = engine_options(shared)(keep_connections=False, on_connection=writer.connection, on_event=on_event)
+    options = engine_options(shared)(on_connection=writer.connection, on_event=on_event)
     inspection, status = _inspect(paths, options, shared, output)
     writer.finish(inspection)
     _warn_of_problems(inspection, shared)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Struct
 
 from inspector.records.connection import Connection
 from inspector.records.endpoint import EndpointRecord
 from inspector.records.field import says
+from inspector.records.finding import Finding
 
 
 class File(Struct):
@@ -59,5 +60,5 @@ class Report(Struct):
     capture: Annotated[CaptureRecord, says("What was read.")]
     endpoints: Annotated[list[EndpointRecord], says("By server ip and port.")]
     connections: Annotated[list[Connection], says("In order of their first packets.")]
-    findings: Annotated[list[dict[str, Any]], says("Conclusions with evidence; empty until rules exist.")]
+    findings: Annotated[list[Finding], says("Conclusions with evidence, the most severe first.")]
     anomalies: Annotated[dict[str, int], says("How often each anomaly was seen.")]

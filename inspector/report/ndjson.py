@@ -29,6 +29,8 @@ class NdjsonWriter:
 
     def finish(self, inspection: Inspection) -> None:
         """Nothing more will be known."""
+        for finding in inspection.findings:
+            self._line("finding", finding)
         for endpoint in inspection.endpoints:
             self._line("endpoint", endpoint)
         self._line("capture", inspection.capture)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from inspector.inspection import Inspection
 from inspector.report import units
 from inspector.report.endpoint_table import endpoint_table
+from inspector.report.findings import findings
 from inspector.report.heading import heading
 from inspector.report.layout import Screen, hanging
 from inspector.report.listing import connection_list, event_list
@@ -51,6 +52,9 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
     if view.events and inspection.events:
         yield ""
         yield from event_list(inspection.events, inspection.capture.first_ns or 0, screen)
+    if inspection.findings:
+        yield ""
+        yield from findings(inspection.findings, screen)
     if inspection.anomalies:
         yield ""
         most_first = sorted(inspection.anomalies.items(), key=lambda item: (-item[1], item[0]))

@@ -1,0 +1,117 @@
+"""A case: one endpoint with its connections, sorted once into the groups that rules ask about.
+
+Rules read records and nothing else: a case is made from them in one pass, so that a rule looks only at the connections
+that can interest it. Times are the capture's; whatever is not known is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from inspector.endpoints import Endpoint
+from inspector.records.capture import CaptureRecord
+from inspector.records.connection import Closed, Connection, Side
+from inspector.records.endpoint import EndpointRecord
+from inspector.records.finding import Qualifier
+
+#: A close follows idle when nothing moved for at least so long (FINDINGS.md, definitions), ...
+IDLE_LEAST_NS = 200_000_000
+#: ... and for at least so many handshake round trips.
+IDLE_LEAST_HANDSHAKES = 3
+
+
+@dataclass(slots=True, frozen=True)
+class Scene:
+    """What is true of the whole capture."""
+
+    first_ns: int
+    last_ns: int
+    """Time of the latest packet; what is open then may still close."""
+    one_file: bool
+    """Whether connection ids are Wireshark's stream numbers."""
+    qualifiers: tuple[Qualifier, ...] = ()
+    """What weakens every conclusion: lost packets."""
+
+    @classmethod
+    def of(cls, capture: CaptureRecord) -> Scene:
+        """The scene of a capture."""
+        dropped = capture.dropped
+        lost = dropped is not None and bool(dropped.kernel or dropped.interface)
+        return cls(capture.first_ns or 0, capture.last_ns or 0, len(capture.files) <= 1, ("drops",) if lost else ())
+
+
+def decided_by(closed: Closed) -> Side:
+    """Who meant the close: who announced it, else who closed."""
+    return closed.by if closed.announced is None else closed.announced.by
+
+
+def follows_idle(connection: Connection) -> bool:
+    """Whether the close came out of silence, not with a message that said so."""
+    closed = connection.closed
+    if closed is None or closed.idle_ns is None or closed.idle_ns < IDLE_LEAST_NS:
+        return False
+    if closed.announced is not None and closed.announced.how in ("connection-close", "http/1.0"):
+        return False
+    return closed.idle_ns >= IDLE_LEAST_HANDSHAKES * (connection.opened.handshake_ns or 0)
+
+
+def is_encrypted(connection: Connection) -> bool:
+    """Whether what it carried could not be read."""
+    return connection.protocol == "tls"
+
+
+class Case:
+    """One endpoint and its connections, by what became of them; each group in order of ids."""
+
+    __slots__ = (
+        *("client_idle", "connections", "endpoint", "http2", "opened", "raced", "refused", "scene", "server_idle"),
+        *("tls", "unanswered"),
+    )
+
+    def __init__(self, endpoint: EndpointRecord, connections: Iterable[Connection], scene: Scene) -> None:
+        self.endpoint = endpoint
+        self.scene = scene
+        self.connections = list(connections)
+        self.opened: list[Connection] = []
+        """Handshake seen."""
+        self.refused: list[Connection] = []
+        self.unanswered: list[Connection] = []
+        self.server_idle: list[Connection] = []
+        """Ended by the server's decision, after idle."""
+        self.client_idle: list[Connection] = []
+        """Ended by the client's decision, after idle."""
+        self.raced: list[Connection] = []
+        """With a request that met the close."""
+        self.http2: list[Connection] = []
+        self.tls: list[Connection] = []
+        self._sort()
+
+    @property
+    def where(self) -> str:
+        """ip:port."""
+        return str(Endpoint(self.endpoint.ip, self.endpoint.port))
+
+    def _sort(self) -> None:
+        for connection in self.connections:
+            how = connection.opened.how
+            if how == "refused":
+                self.refused.append(connection)
+                continue
+            if how == "unanswered":
+                self.unanswered.append(connection)
+                continue
+            if how == "handshake":
+                self.opened.append(connection)
+            if connection.http2 is not None:
+                self.http2.append(connection)
+            if connection.tls is not None:
+                self.tls.append(connection)
+            closed = connection.closed
+            if closed is not None:
+                if follows_idle(connection):
+                    (self.server_idle if decided_by(closed) == "server" else self.client_idle).append(connection)
+                for exchange in connection.exchanges:
+                    if exchange.race is not None:
+                        self.raced.append(connection)
+                        break

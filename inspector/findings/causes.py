@@ -1,0 +1,26 @@
+"""Findings of one cause are one finding: what another finding of the same endpoint already says is left out.
+
+A table of which code makes which others needless, where they share connections. Everything else stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from inspector.records.finding import Finding
+
+#: code: the codes that it makes needless on the same connections.
+_EXPLAINS: dict[str, frozenset[str]] = {}
+
+
+def one_a_cause(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings of one endpoint without those that others explain."""
+    explained: dict[str, set[int]] = {}
+    for finding in findings:
+        for code in _EXPLAINS.get(finding.code, ()):
+            explained.setdefault(code, set()).update(finding.connections)
+    return [
+        finding
+        for finding in findings
+        if not finding.connections or not explained.get(finding.code, set()).issuperset(finding.connections)
+    ]

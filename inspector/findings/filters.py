@@ -1,0 +1,34 @@
+"""Wireshark display filters that show what a finding is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from inspector.findings.case import Case
+from inspector.records.connection import Connection
+
+#: Connections that a filter names one by one; of more, the endpoint's address is named.
+MAX_NAMED = 20
+
+
+def display_filter(case: Case, connections: Sequence[Connection], clause: str) -> str:
+    """A filter for `clause` on these connections: by stream number in a single file, else by address and ports."""
+    if case.scene.one_file and len(connections) <= MAX_NAMED:
+        which = f"tcp.stream in {{{_ranges(connection.id for connection in connections)}}}"
+    else:
+        ip = case.endpoint.ip
+        which = f"{'ipv6' if ':' in ip else 'ip'}.addr == {ip} && tcp.port == {case.endpoint.port}"
+        if len(connections) <= MAX_NAMED:
+            ports = sorted({connection.client.port for connection in connections})
+            which += f" && tcp.port in {{{', '.join(map(str, ports))}}}"
+    return f"{which} && ({clause})" if "||" in clause else f"{which} && {clause}" if clause else which
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Numbers in order, neighbours as a range: 0..5, 7."""
+    runs = []
+    for _, group in groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        runs.append(str(run[0]) if len(run) == 1 else f"{run[0]}..{run[-1]}")
+    return ", ".join(runs)

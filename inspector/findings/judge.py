@@ -1,0 +1,41 @@
+"""The judge: every endpoint is a case, every rule is asked, and what has one cause becomes one finding.
+
+A pure function of records: the same connections give the same findings, whether a capture has ended or goes on. It
+runs at the end of a capture, and every now and then while one is watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from inspector.findings.case import Case, Scene
+from inspector.findings.causes import one_a_cause
+from inspector.findings.rules import rules
+from inspector.records.capture import CaptureRecord
+from inspector.records.connection import Connection
+from inspector.records.endpoint import EndpointRecord
+from inspector.records.finding import SEVERITIES, Finding
+
+
+def judge(
+    capture: CaptureRecord, endpoints: Sequence[EndpointRecord], connections: Iterable[Connection]
+) -> list[Finding]:
+    """The findings, the most severe first, then in order of endpoints. Fills in the endpoints' `pool` and the
+    connections' `findings`."""
+    scene = Scene.of(capture)
+    by_endpoint: dict[tuple[str, int], list[Connection]] = {(e.ip, e.port): [] for e in endpoints}
+    by_id: dict[int, Connection] = {}
+    for connection in connections:
+        by_endpoint[connection.server.ip, connection.server.port].append(connection)
+        by_id[connection.id] = connection
+        if connection.findings:
+            connection.findings = []
+    findings: list[Finding] = []
+    for endpoint in endpoints:
+        case = Case(endpoint, by_endpoint[endpoint.ip, endpoint.port], scene)
+        findings += one_a_cause([finding for rule in rules() for finding in rule.judge(case)])
+    findings.sort(key=lambda finding: -SEVERITIES.index(finding.severity))
+    for finding in findings:
+        for number in finding.connections:
+            by_id[number].findings.append(finding.code)
+    return findings

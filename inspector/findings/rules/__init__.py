@@ -1,0 +1,21 @@
+"""The rules, in the order in which they are asked: one, or a tight family, a file."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from inspector.findings.rule import Rule
+
+_FILES = ("idle_timeout",)
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """All rules."""
+    return tuple(rule for file in _FILES for rule in import_module(f"{__name__}.{file}").RULES)
+
+
+def rule(code: str) -> Rule | None:
+    """The rule with this code; None when there is none."""
+    return next((rule for rule in rules() if rule.code == code), None)

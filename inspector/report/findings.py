@@ -1,0 +1,51 @@
+"""The findings at the end of the table: each in a few lines, the most useful first.
+
+A sign, the conclusion and its code; how it was measured; the likely cause; what to do; and where to look. What comes
+from the wire passes `text.printable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from inspector.records.finding import Finding, Severity, Suspect
+from inspector.report.layout import Screen, hanging
+from inspector.report.text import printable
+
+_SIGNS: dict[Severity, str] = {"info": "i", "notice": "·", "warning": "!", "problem": "!!"}
+#: Packets that are named in a line.
+_SHOWN_PACKETS = 6
+
+
+def findings(found: Sequence[Finding], screen: Screen) -> Iterator[str]:
+    """All findings, with an empty line between them."""
+    for i, finding in enumerate(found):
+        if i:
+            yield ""
+        yield from _finding(finding, screen)
+
+
+def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
+    sign = _SIGNS[finding.severity]
+    heading = [*printable(finding.title).split(" "), f"[{', '.join([finding.code, *finding.qualifiers])}]"]
+    emphasis = screen.warn if finding.severity in ("warning", "problem") else screen.bold
+    yield from (emphasis(line) for line in hanging(f" {sign:2} ", heading, " ", screen))
+    yield from _part("measured", finding.how, screen)
+    if finding.suspects:
+        yield from _part("likely", "; ".join(map(_suspect, finding.suspects)), screen)
+    if finding.advice:
+        yield from _part("do", finding.advice, screen)
+    if finding.evidence:
+        packets = [f"{one.packet:,}" for one in finding.evidence[:_SHOWN_PACKETS]]
+        more = "" if len(finding.evidence) <= _SHOWN_PACKETS else ", …"
+        noun = "packet" if len(finding.evidence) == 1 else "packets"
+        yield from _part("look", f"{noun} {', '.join(packets)}{more}    {finding.filter}", screen)
+
+
+def _suspect(suspect: Suspect) -> str:
+    named = " ".join(part for part in (suspect.product, suspect.setting, suspect.value) if part)
+    return f"{named} ({suspect.why})"
+
+
+def _part(label: str, text: str, screen: Screen) -> Iterator[str]:
+    yield from hanging(f"    {label:9} ", printable(text).split(" "), " ", screen)
