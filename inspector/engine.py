@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from inspector.bytestream import FROM_CLIENT, StreamChunk, StreamSink
 from inspector.events import Event
@@ -24,7 +27,7 @@ from inspector.protocols.tls.keylog import KeyLog
 from inspector.records.builder import after_close, connection_record
 from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Connection
-from inspector.records.endpoints import EndpointBook
+from inspector.records.endpoints import EndpointBook, Unfinished
 from inspector.records.event import EventRecord
 from inspector.records.exchanges import ExchangeBook
 from inspector.records.log import EventLog
@@ -131,6 +134,8 @@ class Inspector:
         self._events: list[EventRecord] = []
         self._anomalies: dict[str, int] = {}
         self._resolved = ResolvedNames()
+        self._unfinished: dict[int, Unfinished] = {}
+        """What the last snapshot said of connections that were not over, by id."""
         self._told_late: set[int] = set()
         """Ids of connections whose late segments are no news: they were told of, or are of no interest. At most one a
         connection."""
@@ -169,6 +174,29 @@ class Inspector:
             findings=judge(self._capture, endpoints, connections),
             anomalies=dict(sorted(self._anomalies.items())),
             events=sorted(self._events, key=lambda event: (event.time_ns, event.packet)),
+        )
+
+    def snapshot(self) -> Inspection:
+        """What is known so far, connections that are not over as they are now (without what became of their requests).
+
+        Those of SYNs alone are in it only where the event log is kept; events are not. Of what has not changed since
+        the last snapshot, the records are the same objects; those of ended connections never change but for anomalies.
+        """
+        known, self._unfinished = self._unfinished, {}
+        for connection in self._tracker.unfinished:
+            before = known.get(connection.id)
+            if before is None or before.record.last_packet != connection.last_packet:
+                before = Unfinished(self._describe(connection, book := _book(connection), over=False), book)
+            self._unfinished[connection.id] = before
+        select = self.options.select
+        unfinished = [one for one in self._unfinished.values() if select is None or select(one.record)]
+        connections = [*self._connections.values(), *(one.record for one in unfinished)]
+        return Inspection(
+            capture=replace(self._capture, skipped=dict(self._capture.skipped)),
+            endpoints=self._endpoints.so_far(unfinished),
+            connections=sorted(connections, key=attrgetter("id")),
+            unlisted=self._endpoints.unlisted,
+            anomalies=dict(sorted(self._anomalies.items())),
         )
 
     def _count(self, batch: RawBatch) -> None:
@@ -211,20 +239,8 @@ class Inspector:
     def _record(self, connection: TcpConnection) -> None:
         """A connection is over: make its record, count it, hand it on."""
         self._log.settle(connection)
-        options, sink, book = self.options, connection.sink, connection.book
-        record = connection_record(
-            connection,
-            None if sink is None else sink.protocol,
-            book if isinstance(book, ExchangeBook) else None,
-            names=options.names,
-            show_secrets=options.show_secrets,
-            capture_end_ns=connection.replaced_ns or self._capture.last_ns or connection.end_ns,
-        )
-        to_proxy = isinstance(book, ExchangeBook) and book.to_proxy
-        if record.name is None and options.names and not to_proxy:
-            high, low, _ = connection.server
-            record.name = self._resolved.name(high, low, connection.first_ns)
-            record.name_from = None if record.name is None else "dns"
+        options, book = self.options, _book(connection)
+        record = self._describe(connection, book)
         connection.sink = connection.book = None  # they refer back to the connection: it would be garbage in a circle
         if options.select is not None and not options.select(record):
             self._told_late.add(record.id)
@@ -233,12 +249,31 @@ class Inspector:
             self._told_late.add(record.id)
         for anomaly in record.anomalies:
             self._anomalies[anomaly.code] = self._anomalies.get(anomaly.code, 0) + 1
-        listed = self._endpoints.add(record, book if isinstance(book, ExchangeBook) else None)
+        listed = self._endpoints.add(record, book)
         if not listed:
             return
         self._connections[record.id] = record
         if options.on_connection is not None:
             options.on_connection(record)
+
+    def _describe(self, connection: TcpConnection, book: ExchangeBook | None, *, over: bool = True) -> Connection:
+        """The record of a connection, as it is now."""
+        options, sink = self.options, connection.sink
+        record = connection_record(
+            connection,
+            None if sink is None else sink.protocol,
+            book,
+            names=options.names,
+            show_secrets=options.show_secrets,
+            capture_end_ns=connection.replaced_ns or self._capture.last_ns or connection.end_ns,
+            over=over,
+        )
+        to_proxy = book is not None and book.to_proxy
+        if record.name is None and options.names and not to_proxy:
+            high, low, _ = connection.server
+            record.name = self._resolved.name(high, low, connection.first_ns)
+            record.name_from = None if record.name is None else "dns"
+        return record
 
     def _note_late(self) -> None:
         """Segments of connections that are over: an anomaly of theirs, once, and in the totals."""
@@ -261,6 +296,10 @@ class Inspector:
         else:
             for event in events:
                 self.options.on_event(event)
+
+
+def _book(connection: TcpConnection) -> ExchangeBook | None:
+    return connection.book if isinstance(connection.book, ExchangeBook) else None
 
 
 def _roles_from_content(connection: TcpConnection, client_direction: int) -> bool:

@@ -52,12 +52,16 @@ def connection_record(
     names: bool,
     show_secrets: bool,
     capture_end_ns: int,
+    over: bool = True,
 ) -> Connection:
-    """The record. `protocol` is the decoder's word; that and the book are None where no payload was seen."""
+    """The record. `protocol` is the decoder's word; that and the book are None where no payload was seen.
+
+    Of a connection that is not `over`, requests are not told what became of them."""
     book = ExchangeBook(show_secrets) if book is None else book
     client, server = tcp.sides
     how = opening(tcp)
-    book.settle(Close(server_closed(tcp), client.acked(), client.high))
+    if over:
+        book.settle(Close(server_closed(tcp), client.acked(), client.high))
     layers = book.layers
     tls = layers.tls if layers is not None else None
     known = _names(book, tls) if names and (book.names or tls is not None) else []
@@ -138,7 +142,7 @@ def _layers(layers: Layers, show_secrets: bool) -> _Layers:
     return (
         None if layers.http2 is None else http2_record(layers.http2, show),
         None if layers.websocket is None else websocket_record(layers.websocket, show),
-        Grpc(layers.grpc_statuses) if layers.grpc_statuses else None,
+        Grpc(dict(layers.grpc_statuses)) if layers.grpc_statuses else None,
         None if layers.proxy is None else proxy_record(layers.proxy),
     )
 

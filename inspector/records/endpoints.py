@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
+from copy import copy
+from operator import is_
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -65,12 +67,14 @@ class _Sums:
     """What is known of one endpoint so far."""
 
     __slots__ = (
-        *("ends", "first_packet", "handshakes", "idle", "ip", "kinds", "port", "requests_say", "responses_say"),
-        *("responses_say_keep_alive", "starts", "tls_handshakes", "tls_resumed", "unanswered"),
+        *("added", "ends", "first_packet", "handshakes", "idle", "ip", "kinds", "port", "requests_say"),
+        *("responses_say", "responses_say_keep_alive", "starts", "tls_handshakes", "tls_resumed", "unanswered"),
     )
 
     def __init__(self, ip: str, port: int, first_packet: int) -> None:
         self.ip, self.port, self.first_packet = ip, port, first_packet
+        self.added = 0
+        """Connections that were added."""
         self.kinds: dict[_Kind, int] = {}
         """Connections by kind, in the order of first appearance."""
         self.unanswered = 0
@@ -84,50 +88,48 @@ class _Sums:
         self.responses_say: dict[str, int] = {}
         self.responses_say_keep_alive: dict[str, int] = {}
 
+    def copy(self) -> _Sums:
+        """The same, to be added to."""
+        other = _Sums(self.ip, self.port, self.first_packet)
+        for name in self.__slots__:
+            setattr(other, name, copy(getattr(self, name)))
+        other.idle = {side: values[:] for side, values in self.idle.items()}
+        return other
+
+
+class Unfinished(NamedTuple):
+    """A connection that is not over, as it is now."""
+
+    record: Connection
+    book: ExchangeBook | None
+
+
+class _Recorded(NamedTuple):
+    """An endpoint's record, and what it was made of."""
+
+    added: int
+    unfinished: list[Connection]
+    record: EndpointRecord
+
 
 class EndpointBook:
     """All endpoints of an inspection."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, int], _Sums] = {}
+        self._recorded: dict[tuple[str, int], _Recorded] = {}
+        """What `so_far` said last."""
         self.unlisted = 0
         """Unanswered connections that are counted here and listed nowhere."""
 
     def add(self, connection: Connection, book: ExchangeBook | None) -> bool:
         """Count a connection; False when it is one too many of an endpoint's unanswered ones to be listed."""
-        server, how, closed = connection.server, connection.opened.how, connection.closed
+        server = connection.server
         sums = self._sums.get((server.ip, server.port))
         if sums is None:
             sums = self._sums[server.ip, server.port] = _Sums(server.ip, server.port, connection.first_packet)
-        if connection.first_packet < sums.first_packet:
-            sums.first_packet = connection.first_packet
-        announced, estimate = closed.announced if closed is not None else None, connection.estimate
-        kind = _Kind(
-            how,
-            connection.protocol,
-            connection.name,
-            # A flood of SYNs from everywhere makes no list of clients.
-            connection.client.ip if how == "handshake" or connection.requests else "",
-            _agent(connection.exchanges),
-            f"{closed.by}_{closed.how}" if closed is not None else None,
-            (announced or closed).by if closed is not None else None,
-            (announced.by, announced.how, closed.by, closed.how) if closed is not None and announced else None,
-            connection.requests,
-            estimate.exchanges if estimate is not None else None,
-        )
-        sums.kinds[kind] = sums.kinds.get(kind, 0) + 1
-        if how in _OPEN:
-            _add_life(sums, connection)
-        for exchange in connection.exchanges:
-            request, response = exchange.request, exchange.response
-            if request is not None and request.connection is not None:
-                _count(sums.requests_say, request.connection, 1)
-            if response is not None and response.connection is not None:
-                _count(sums.responses_say, response.connection, 1)
-        if book is not None and book.responses_say_keep_alive is not None:
-            for value, times in book.responses_say_keep_alive.items():
-                _count(sums.responses_say_keep_alive, value, times)
-        if how == "unanswered":
+        _add(sums, connection, book)
+        if connection.opened.how == "unanswered":
             sums.unanswered += 1
             if sums.unanswered > LISTED_UNANSWERED:
                 self.unlisted += 1
@@ -137,6 +139,65 @@ class EndpointBook:
     def records(self) -> list[EndpointRecord]:
         """The endpoints, in order of their first packets."""
         return [_record(sums) for sums in sorted(self._sums.values(), key=lambda sums: sums.first_packet)]
+
+    def so_far(self, unfinished: Iterable[Unfinished]) -> list[EndpointRecord]:
+        """The endpoints with connections that are not over, in no order; the same record as last time where nothing
+        has changed. The records of `unfinished` must be the same objects, too, while they say the same."""
+        more: dict[tuple[str, int], list[Unfinished]] = {key: [] for key in self._sums}
+        for one in unfinished:
+            more.setdefault((one.record.server.ip, one.record.server.port), []).append(one)
+        self._recorded = {key: self._so_far(key, unfinished) for key, unfinished in more.items()}
+        return [recorded.record for recorded in self._recorded.values()]
+
+    def _so_far(self, key: tuple[str, int], unfinished: list[Unfinished]) -> _Recorded:
+        sums, before = self._sums.get(key), self._recorded.get(key)
+        added, records = 0 if sums is None else sums.added, [one.record for one in unfinished]
+        if before is not None and before.added == added and _same(before.unfinished, records):
+            return before
+        if unfinished:
+            sums = _Sums(*key, records[0].first_packet) if sums is None else sums.copy()
+            for one in unfinished:
+                _add(sums, one.record, one.book)
+        assert sums is not None
+        return _Recorded(added, records, _record(sums))
+
+
+def _same(before: list[Connection], now: list[Connection]) -> bool:
+    return len(before) == len(now) and all(map(is_, before, now))
+
+
+def _add(sums: _Sums, connection: Connection, book: ExchangeBook | None) -> None:
+    """Count a connection."""
+    how, closed = connection.opened.how, connection.closed
+    sums.added += 1
+    if connection.first_packet < sums.first_packet:
+        sums.first_packet = connection.first_packet
+    announced, estimate = closed.announced if closed is not None else None, connection.estimate
+    kind = _Kind(
+        how,
+        connection.protocol,
+        connection.name,
+        # A flood of SYNs from everywhere makes no list of clients.
+        connection.client.ip if how == "handshake" or connection.requests else "",
+        _agent(connection.exchanges),
+        f"{closed.by}_{closed.how}" if closed is not None else None,
+        (announced or closed).by if closed is not None else None,
+        (announced.by, announced.how, closed.by, closed.how) if closed is not None and announced else None,
+        connection.requests,
+        estimate.exchanges if estimate is not None else None,
+    )
+    sums.kinds[kind] = sums.kinds.get(kind, 0) + 1
+    if how in _OPEN:
+        _add_life(sums, connection)
+    for exchange in connection.exchanges:
+        request, response = exchange.request, exchange.response
+        if request is not None and request.connection is not None:
+            _count(sums.requests_say, request.connection, 1)
+        if response is not None and response.connection is not None:
+            _count(sums.responses_say, response.connection, 1)
+    if book is not None and book.responses_say_keep_alive is not None:
+        for value, times in book.responses_say_keep_alive.items():
+            _count(sums.responses_say_keep_alive, value, times)
 
 
 def _agent(exchanges: list[Exchange]) -> str | None:

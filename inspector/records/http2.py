@@ -106,9 +106,9 @@ def _side(side: SideAccount, show: Callable[[str], str]) -> Http2Side:
         ],
         side.first_window_update,
         [GoawayFrame(one.packet, one.time_ns, one.last_stream_id, one.error, show(one.debug)) for one in side.goaways],
-        side.rst_streams,
+        dict(side.rst_streams),
         side.window_updates,
         side.window_stalls_ns,
         side.pings,
-        side.frames,
+        dict(side.frames),
     )

@@ -8,7 +8,7 @@ are late: counted, and an anomaly of its number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, merge
 
 import numpy as np
@@ -69,6 +69,11 @@ class Tracker:
         self._retire_ended()
         retired, registry.retired = registry.retired, []
         return retired
+
+    @property
+    def unfinished(self) -> Iterable[Connection]:
+        """Connections that have not retired, in no order; those of SYNs alone only where `on_new` was told of them."""
+        return self._registry.live.values()
 
     def take_late(self) -> list[Late]:
         """Segments of connections that had retired before, since the last time."""
