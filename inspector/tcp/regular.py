@@ -47,9 +47,11 @@ class Closing(NamedTuple):
     """Of the first FIN."""
     acks: tuple[int, int]
     """The acknowledgment numbers on both FINs."""
-    packets: list[int]
+    packets: tuple[int, int, int]
     """Of all three segments, as `times_ns`."""
-    times_ns: list[int]
+    times_ns: tuple[int, int, int]
+    acknowledged_between: bool
+    """Whether there were pure ACKs between the FINs, of the one who sent the second."""
 
 
 def whole(
@@ -99,9 +101,12 @@ def whole(
         _closed(seqs[0], sent[0], closing, direction, sums[0]),
         _closed(seqs[1], sent[1], closing, 1 - direction, sums[1]),
     )
-    letters += "fF" if direction else "Ff"
-    last = "aA"[direction == 0]
-    connection.history.letters = letters if last in letters else letters + last
+    own, peer = ("fa", "FA") if direction else ("FA", "fa")
+    letters += own[0]
+    if closing.acknowledged_between and peer[1] not in letters:
+        letters += peer[1]
+    letters += peer[0]
+    connection.history.letters = letters if own[1] in letters else letters + own[1]
     connection.ended = connection.watching = True
     connection.ended_packet, connection.ended_ns = packets[2], times_ns[2]
 

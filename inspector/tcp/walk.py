@@ -118,9 +118,9 @@ class Walk:
         self._count = count.tolist()
         self._member = (np.cumsum(np.where(several, count, 0)) - count).tolist()
         columns = step_columns(batch, steps)
-        whole = whole_connections(steps, columns)
-        self._whole = whole.tolist()
-        self._begins = (whole & self._begin_anew(columns)).tolist()
+        closing = whole_connections(steps, columns)
+        self._closing = closing.tolist()
+        self._begins = ((closing >= 0) & self._begin_anew(columns)).tolist()
         self._length = columns.length.tolist()
         self._run = steps.run.tolist()
         self._direction = columns.direction.tolist()
@@ -163,7 +163,7 @@ class Walk:
         if connection is None or connection.retired:
             self._late(connection, slot, self._group_starts[index], self._group_starts[index + 1])
             return
-        if self._whole[index] and regular.is_new(connection):
+        if self._closing[index] >= 0 and regular.is_new(connection):
             self._tell_whole(connection, index, step, end)
             return
         start, behind = self._group_starts[index], self._group_starts[index + 1]
@@ -188,19 +188,23 @@ class Walk:
 
     def _tell_whole(self, connection: Connection, index: int, step: int, end: int) -> None:
         """Tell a new connection all its steps at once, and what they add up to."""
-        run, sender, client_end = self._run, self._direction, connection.client_end
+        run, sender, client_end, close = self._run, self._direction, connection.client_end, self._closing[index]
         payload = [
             self._chunk(at, sender[at] ^ client_end) if run[at] else sender[at] ^ client_end
-            for at in range(step + 3, end - 3)
+            for at in range(step + 3, close)
         ]
-        seq, ack, packet, time_ns, close = self._seq, self._ack, self._packet, self._time, end - 3
+        seq, ack, packet, time_ns, second = self._seq, self._ack, self._packet, self._time, end - 2
         regular.whole(
             connection,
             (seq[step], seq[step + 1]),
             (packet[step], (time_ns[step], time_ns[step + 1], time_ns[step + 2])),
             payload,
             regular.Closing(
-                sender[close] ^ client_end, (ack[close], ack[close + 1]), packet[close:end], time_ns[close:end]
+                sender[close] ^ client_end,
+                (ack[close], ack[second]),
+                (packet[close], packet[second], packet[second + 1]),
+                (time_ns[close], time_ns[second], time_ns[second + 1]),
+                second - close > 1,
             ),
             (self._totals[client_end][index], self._totals[1 - client_end][index]),
             self._read_whole,

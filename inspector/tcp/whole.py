@@ -1,8 +1,10 @@
 """Groups that are a whole connection as most short ones are: found in columns, so that they can be told at once.
 
 Such a group goes from the SYN to the ACK of the last FIN and holds nothing but what comes next in its direction: SYN,
-SYN-ACK, ACK, then payload and pure ACKs, then FIN, FIN, ACK. What is not so, or not all in one batch, is told step by
-step; `regular.whole` leaves a connection as its steps would have left it, which the laws over batch sizes hold.
+SYN-ACK, ACK, then payload and pure ACKs, then FIN, FIN, ACK. Between the FINs may be pure ACKs of the one who closes
+second: its system acknowledges at once, the program closes when it comes to it. What is not so, or not all in one
+batch, is told step by step; `regular.whole` leaves a connection as its steps would have left it, which the laws over
+batch sizes hold.
 """
 
 from __future__ import annotations
@@ -45,18 +47,22 @@ def step_columns(batch: PacketBatch, steps: Steps) -> StepColumns:
     )
 
 
-def whole_connections(steps: Steps, columns: StepColumns) -> Mask:
-    """Which groups are whole connections. shape (groups,)"""
+def whole_connections(steps: Steps, columns: StepColumns) -> I64:
+    """The step of the first FIN of each group that is a whole connection; -1 of the others. shape (groups,)"""
     starts, ends = steps.step_starts[:-1], steps.step_starts[1:]
-    is_whole: Mask = ends - starts >= 6
-    at = np.flatnonzero(is_whole)
-    if len(at):
-        opens = _opens(columns, starts[at]) & _closes(columns, ends[at] - 3)
-        opens &= _adds_up(steps, columns, at, ends[at] - 3)
-        at = at[opens]
-        is_whole[:] = False
-        is_whole[at[_joins_up(steps, columns, at)]] = True
-    return is_whole
+    closing = np.full(len(starts), -1)
+    at = np.flatnonzero(ends - starts >= 6)
+    fins = np.flatnonzero(columns.flags & FIN)
+    if len(at) and len(fins):
+        first_fin = fins[np.minimum(np.searchsorted(fins, starts[at]), len(fins) - 1)]
+        good = (first_fin >= starts[at] + 3) & (first_fin <= ends[at] - 3)
+        at, first_fin = at[good], first_fin[good]
+        good = _opens(columns, starts[at]) & _closes(columns, first_fin, ends[at] - 2)
+        good &= _adds_up(steps, columns, at, first_fin)
+        at, first_fin = at[good], first_fin[good]
+        good = _joins_up(steps, columns, at, first_fin)
+        closing[at[good]] = first_fin[good]
+    return closing
 
 
 def _opens(columns: StepColumns, first: I64) -> Mask:
@@ -71,10 +77,11 @@ def _opens(columns: StepColumns, first: I64) -> Mask:
     return good
 
 
-def _closes(columns: StepColumns, first: I64) -> Mask:
-    """Whether the steps from `first` on are FIN, FIN and ACK without payload, each FIN acknowledged by what follows."""
+def _closes(columns: StepColumns, first: I64, second: I64) -> Mask:
+    """Whether the steps `first`, `second` and the one behind that are FIN, FIN and ACK without payload, each FIN
+    acknowledged by what follows."""
     flags, seq, ack, direction = columns.flags, columns.seq, columns.ack, columns.direction
-    second, third = first + 1, first + 2
+    third = second + 1
     good: Mask = (flags[first] & LIFE == FIN | ACK) & (flags[second] & LIFE == FIN | ACK) & (flags[third] & LIFE == ACK)
     good &= columns.length[first] + columns.length[second] + columns.length[third] == 0
     good &= (direction[second] != direction[first]) & (direction[third] == direction[first])
@@ -85,22 +92,26 @@ def _closes(columns: StepColumns, first: I64) -> Mask:
 
 
 def _adds_up(steps: Steps, columns: StepColumns, groups: I64, closing: I64) -> Mask:
-    """Whether nothing comes behind the close, nothing else acknowledges a FIN, and the packets of a side look alike."""
-    last = steps.members[steps.first[closing + 3] - 1]
-    other = steps.members[steps.first[closing + 1]]
+    """Whether nothing comes behind the close, no FIN is acknowledged before it is sent, and the packets of a side look
+    alike."""
+    final = steps.step_starts[groups + 1] - 1
+    last = steps.members[steps.first[final + 1] - 1]
     good: Mask = last == steps.group_starts[groups + 1] - 1
-    from_second = columns.direction[closing] == 1
-    acks = columns.ack[closing + 2].astype(np.int64), columns.ack[closing + 1].astype(np.int64)
+    behind_fin = steps.members[steps.first[closing]], steps.members[steps.first[final - 1]]
+    acks = columns.ack[final].astype(np.int64), columns.ack[final - 1].astype(np.int64)
+    closes_first = columns.direction[closing]
     for end, total in enumerate(steps.totals):
-        good &= total.ack[groups] == np.where(from_second == end, *acks)
-        good &= total.ack_first[groups] == np.where(from_second == end, last, other)
+        # Who closes first has the other FIN to acknowledge.
+        good &= total.ack[groups] == np.where(closes_first == end, *acks)
+        good &= total.ack_first[groups] > np.where(closes_first == end, *behind_fin[::-1])
         good &= total.ttl_low[groups] == total.ttl_high[groups]
         good &= total.network_low[groups] == total.network_high[groups]
     return good
 
 
-def _joins_up(steps: Steps, columns: StepColumns, groups: I64) -> Mask:
-    """Whether all between handshake and close is payload or a pure ACK that begins where its direction stands."""
+def _joins_up(steps: Steps, columns: StepColumns, groups: I64, closing: I64) -> Mask:
+    """Whether all between handshake and close is payload or a pure ACK that begins where its direction stands, and all
+    between the FINs is such an ACK."""
     starts, ends = steps.step_starts[groups], steps.step_starts[groups + 1]
     count = ends - starts - 3
     of_group = np.repeat(np.arange(len(groups)), count)
@@ -110,9 +121,11 @@ def _joins_up(steps: Steps, columns: StepColumns, groups: I64) -> Mask:
     isn = np.where(direction == sender, columns.seq[starts][of_group], columns.seq[starts + 1][of_group])
     good: Mask = columns.seq[step] == isn + 1 + _sent_before(of_group, direction, length).astype(np.uint32)
     pure_ack = (columns.flags[step] & LIFE == ACK) & (length == 0) & (columns.window[step] != 0)
-    closing = step >= ends[of_group] - 3
-    # The last ACK is behind its own FIN; it has been compared with that.
-    good = np.where(closing, good | (step == ends[of_group] - 1), good & (steps.run[step] | pure_ack))
+    fin, last = closing[of_group], ends[of_group] - 1
+    # The last ACK is behind its own FIN; it has been compared with that, as the FINs have.
+    closes = (step == fin) | (step >= last - 1)
+    payload = steps.run[step] & (step < fin)
+    good = np.where(closes, good | (step == last), good & (payload | pure_ack))
     all_good: Mask = np.bincount(of_group[~good], minlength=len(groups)) == 0
     return all_good
 

@@ -17,7 +17,7 @@ def _whole(*talks: Talk) -> list[bool]:
     batch = columns(*talks)
     groups = group(batch)
     steps = triage(batch, groups, np.zeros(len(groups.starts), bool))
-    whole: list[bool] = whole_connections(steps, step_columns(batch, steps)).tolist()
+    whole: list[bool] = (whole_connections(steps, step_columns(batch, steps)) >= 0).tolist()
     return whole
 
 
@@ -31,13 +31,43 @@ WHOLE: dict[str, Callable[[Talk], Talk]] = {
     "many exchanges": lambda talk: talk.handshake().exchange().exchange().exchange().close(),
     "a response in pieces": lambda talk: talk.handshake().c(REQUEST).s(RESPONSE[:9]).s(RESPONSE[9:]).c("ACK").close(),
     "nothing but its life": lambda talk: talk.handshake().close(),
+    "FIN acknowledged by itself": lambda talk: talk.handshake().exchange().c("FIN ACK").s("ACK").s("FIN ACK").c("ACK"),
+    "the first ACK of a side between the FINs": lambda talk: (
+        talk.handshake().c(REQUEST).s(RESPONSE).c("FIN ACK").s("ACK").s("FIN ACK").c("ACK")
+    ),
+    "payload acknowledged bit by bit behind the FIN": lambda talk: (
+        talk.handshake()
+        .c(REQUEST)
+        .s(RESPONSE[:9])
+        .s(RESPONSE[9:])
+        .s("FIN ACK")
+        .c("ACK", ack=9010)
+        .c("ACK", ack=9001 + len(RESPONSE))
+        .c("ACK")
+        .c("FIN ACK")
+        .s("ACK")
+    ),
     "payload that is never acknowledged by itself": lambda talk: talk.handshake().c(REQUEST).s(RESPONSE).close(),
 }
 
 NOT_WHOLE: dict[str, Callable[[Talk], Talk]] = {
     "still open": lambda talk: talk.handshake().exchange(),
     "one FIN": lambda talk: talk.handshake().exchange().c("FIN ACK").s("ACK"),
-    "FIN acknowledged by itself": lambda talk: talk.handshake().exchange().c("FIN ACK").s("ACK").s("FIN ACK").c("ACK"),
+    "FIN acknowledged before it came": lambda talk: (
+        talk.handshake().c(REQUEST).s(RESPONSE).c("ACK", ack=9002 + len(RESPONSE)).s("FIN ACK").c("FIN ACK").s("ACK")
+    ),
+    "payload between the FINs": lambda talk: (
+        talk.handshake().c(REQUEST).c("FIN ACK").s("ACK").s(RESPONSE).s("FIN ACK").c("ACK")
+    ),
+    "a FIN twice": lambda talk: (
+        talk.handshake().exchange().c("FIN ACK").c("FIN ACK", at=len(REQUEST)).s("FIN ACK").c("ACK")
+    ),
+    "a closed window between the FINs": lambda talk: (
+        talk.handshake().exchange().c("FIN ACK").s("ACK", window=0).s("FIN ACK").c("ACK")
+    ),
+    "a keep-alive probe between the FINs": lambda talk: (
+        talk.handshake().exchange().c("FIN ACK").s("ACK", at=len(RESPONSE) - 1).s("FIN ACK").c("ACK")
+    ),
     "reset": lambda talk: talk.handshake().exchange().c("RST ACK"),
     "the last ACK is missing": lambda talk: talk.handshake().exchange().c("FIN ACK").s("FIN ACK"),
     "payload on the FIN": lambda talk: talk.handshake().c(REQUEST).s(RESPONSE, "FIN ACK").c("FIN ACK").s("ACK"),
