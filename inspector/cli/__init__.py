@@ -8,6 +8,8 @@ from typing import Final
 
 # Exit statuses beside 0 (reported) and those that errors.py gives its exceptions (2 wrong usage, 3 nothing read).
 
+#: A limit of `check` is broken; wins over PARTLY_READ.
+BROKEN: Final = 1
 #: A report was written, but part of the input could not be read.
 PARTLY_READ: Final = 4
 #: Ctrl-C, as shells have it (128 + SIGINT).

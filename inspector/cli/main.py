@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -14,6 +15,7 @@ from inspector.report.text import printable
 from inspector.version import __version__
 
 _CAPTURE = click.Path(allow_dash=True)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 @click.group(
@@ -202,13 +204,42 @@ def hops(**_: Any) -> None:
     raise NotBuilt("hops", "'connspect read' on each side shows its headers")
 
 
+_LIMITS = "Limits (each repeatable)"
+
+
+def _limit(name: str, text: str, value: str = "N") -> Callable[[_Function], _Function]:
+    metavar = f"[WHERE=]{value}"
+    return click.option(f"--{name}", cls=Option, heading=_LIMITS, multiple=True, metavar=metavar, help=text)
+
+
 @connspect.command()
 @click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=_CAPTURE)
-@click.option("--max-opened", cls=Option, heading="Limits", multiple=True, metavar="HOST:PORT=N", help="Repeatable.")
+@_limit("max-opened", "Connections opened.")
+@_limit("max-avoidable", "Connections that a good pool would not have opened.")
+@_limit("min-requests-per-connection", "Requests a connection, on average.")
+@_limit("max-races", "Requests that met the server's close.")
+@_limit("max-refused", "Connections refused.")
+@_limit("max-unanswered", "Connections that nobody answered.")
+@_limit("forbid", "A finding by its code, or all of a severity (notice) and worse.", "CODE")
 @shared_options
-def check(**_: Any) -> None:
-    """Fail when a limit is broken, for CI (not built yet)."""
-    raise NotBuilt("check", "'connspect read -T json' and jq can tell the same")
+def check(captures: tuple[str, ...], shared: Shared, **limits: tuple[str, ...]) -> int:
+    """Fail when connections break a limit: for CI.
+
+    WHERE is HOST:PORT, HOST an address or a name, or * for any; without it a limit holds for every endpoint by itself.
+    CLIENT@HOST:PORT makes it one client's, *@HOST:PORT each client's. What is broken is told in a line each (all limits
+    with -v; as data with -T json), and the exit status is 1. A limit for an endpoint that was never seen is broken,
+    unless it is 0.
+
+    \b
+      connspect check test.pcapng --max-opened shop.test:443=1
+      connspect check test.pcapng --max-opened '*@shop.test:443=1' --max-races 0
+      connspect check test.pcapng --forbid warning --forbid shop.test:443=alpn-fallback
+    """
+    from inspector.cli.check import check_captures
+    from inspector.limits import LIMIT_NAMES
+
+    asked = {name: limits[name.replace("-", "_")] for name in LIMIT_NAMES}
+    return check_captures(captures, asked, shared)
 
 
 @connspect.command()

@@ -47,7 +47,7 @@ def show_connection(path: str, number: int, shared: Shared) -> int:
             events_of=frozenset([number]),
             names=not shared.no_names,
         )
-        inspection, status = _inspect([path], options, shared, output)
+        inspection, status = inspect_captures([path], options, shared, output)
         _warn_of_problems(inspection, shared)
         if not inspection.connections:
             there = f"there are 0 to {highest}" if highest >= 0 else "there are none"
@@ -60,7 +60,7 @@ def _read_table(paths: Sequence[str], shared: Shared, output: Output) -> int:
     from inspector.report.table import View, table
 
     options = engine_options(shared)
-    inspection, status = _inspect(paths, options(), shared, output)
+    inspection, status = inspect_captures(paths, options(), shared, output)
     output.lines(table(inspection, View(output.screen(), shared.connections, shared.events, shared.verbose)))
     if not output.terminal:
         _warn_of_problems(inspection, shared)
@@ -70,7 +70,7 @@ def _read_table(paths: Sequence[str], shared: Shared, output: Output) -> int:
 def _read_json(paths: Sequence[str], shared: Shared, output: Output) -> int:
     from inspector.report.json import json_report
 
-    inspection, status = _inspect(paths, engine_options(shared)(), shared, output)
+    inspection, status = inspect_captures(paths, engine_options(shared)(), shared, output)
     for piece in json_report(inspection):
         output.write(piece)
     _warn_of_problems(inspection, shared)
@@ -83,7 +83,7 @@ def _read_ndjson(paths: Sequence[str], shared: Shared, output: Output) -> int:
     writer = NdjsonWriter(output.write)
     on_event = writer.event if shared.events else None
     options = engine_options(shared)(on_connection=writer.connection, on_event=on_event)
-    inspection, status = _inspect(paths, options, shared, output)
+    inspection, status = inspect_captures(paths, options, shared, output)
     writer.finish(inspection)
     _warn_of_problems(inspection, shared)
     return status
@@ -103,7 +103,7 @@ def engine_options(shared: Shared) -> Callable[..., Options]:
     )
 
 
-def _inspect(paths: Sequence[str], options: Options, shared: Shared, output: Output) -> tuple[Inspection, int]:
+def inspect_captures(paths: Sequence[str], options: Options, shared: Shared, output: Output) -> tuple[Inspection, int]:
     """The inspection and the exit status that it asks for."""
     from inspector.cli.reading import inspect
 
