@@ -18,7 +18,6 @@ SHORT_OPTIONS = ("-T", "table", "-o", "-", "-n", "-j", "1", "-q", "-v")
 NOT_BUILT = {
     "run": ["-i", "lo", "--", "python", "fetch.py", "--format", "x"],
     "hops": ["a.pcap", "b.pcap"],
-    "check": ["a.pcap", "--max-opened", "10.0.0.1:80=3", "--max-opened", "10.0.0.1:81=3"],
     "explain": ["server-idle-timeout"],
 }
 
