@@ -6,14 +6,18 @@ that can interest it. Times are the capture's; whatever is not known is None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inspector.endpoints import Endpoint
 from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Closed, Connection, Side
 from inspector.records.endpoint import EndpointRecord
 from inspector.records.finding import Qualifier
+
+if TYPE_CHECKING:  # it is made from cases
+    from inspector.findings.pool import PoolUse
 
 #: A close follows idle when nothing moved for at least so long (FINDINGS.md, definitions), ...
 IDLE_LEAST_NS = 200_000_000
@@ -66,7 +70,7 @@ class Case:
 
     __slots__ = (
         *("client_idle", "connections", "endpoint", "http2", "opened", "raced", "refused", "scene", "server_idle"),
-        *("tls", "unanswered"),
+        *("tls", "unanswered", "uses"),
     )
 
     def __init__(self, endpoint: EndpointRecord, connections: Iterable[Connection], scene: Scene) -> None:
@@ -85,6 +89,8 @@ class Case:
         """With a request that met the close."""
         self.http2: list[Connection] = []
         self.tls: list[Connection] = []
+        self.uses: Sequence[PoolUse] = ()
+        """What each client did with its connections, and what a good pool would have (pool.measure)."""
         self._sort()
 
     @property

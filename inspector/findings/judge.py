@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from inspector.findings.case import Case, Scene
 from inspector.findings.causes import one_a_cause
+from inspector.findings.pool import measure
 from inspector.findings.rules import rules
 from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Connection
@@ -33,6 +34,7 @@ def judge(
     findings: list[Finding] = []
     for endpoint in endpoints:
         case = Case(endpoint, by_endpoint[endpoint.ip, endpoint.port], scene)
+        measure(case)
         findings += one_a_cause([finding for rule in rules() for finding in rule.judge(case)])
     findings.sort(key=lambda finding: -SEVERITIES.index(finding.severity))
     for finding in findings:
