@@ -13,13 +13,13 @@ CAPTURES = Path(__file__).resolve().parents[1] / "captures"
 NAMES = sorted(path.parent.name for path in CAPTURES.glob("*/truth.json"))
 
 
-def report_on(folder: Path) -> Json:
-    """The report of `connspect read --format json` on a recording."""
-    (capture,) = folder.glob("client.pcapng*")
-    keys = [argument for path in folder.glob("keys.log") for argument in ("--keylog", str(path))]
+def report_on(folder: Path, capture: str = "client") -> Json:
+    """The report of `connspect read --format json` on a recording; `capture` is which, where there are two."""
+    (path,) = folder.glob(f"{capture}.pcapng*")
+    keys = [argument for log in folder.glob("keys.log") for argument in ("--keylog", str(log))]
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "report.json"
-        status = main(["read", "--format", "json", "--output", str(output), *keys, str(capture)])
+        status = main(["read", "--format", "json", "--output", str(output), *keys, str(path)])
         assert status == 0
         return json.loads(output.read_text(encoding="utf-8"))
 

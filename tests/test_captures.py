@@ -34,6 +34,16 @@ def test_agrees_with_its_truth(name: str) -> None:
     assert differences(report, truth) == []
 
 
+@pytest.mark.parametrize("name", [path.parent.name for path in sorted(CAPTURES.glob("*/upstream.pcapng*"))])
+def test_second_capture_agrees_with_its_truth(name: str) -> None:
+    """Of the server behind a proxy; its clock is 90 s fast."""
+    report = report_on(CAPTURES / name, "upstream")
+    truth = {"facts": truth_of(CAPTURES / name)["behind"]}
+    assert truth["facts"]
+    assert differences(report, truth) == []
+    assert 85e9 < report["capture"]["first_ns"] - recorded(name)[0]["capture"]["first_ns"] < 95e9
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_adds_up(name: str) -> None:
     report, _ = recorded(name)

@@ -24,6 +24,8 @@ Keys = Literal["file", "block before", "block after", "none"]
 DEFAULT_FILTER = "tcp"
 #: The kernel's buffer: a download of 20 MiB on a busy machine fits.
 _BUFFER_MIB = "64"
+#: By how many seconds the clock of the second place is fast.
+BEHIND_AHEAD_S = 90
 _SECTION, _INTERFACE, _STATISTICS, _ENHANCED_PACKET, _SECRETS = 0x0A0D0D0A, 1, 5, 6, 10
 #: Secrets type: "TLSK", an NSS key log.
 _KEY_LOG = 0x544C534B
@@ -128,9 +130,28 @@ def save(
         (folder / "keys.log").write_text(key_log, encoding="ascii")
     elif key_log and keys != "none":
         data = _with_secrets(data, key_log.encode("ascii"), before=keys == "block before")
-    path = folder / ("client.pcapng.gz" if compress else "client.pcapng")
+    return _write(data, folder / "client.pcapng", compress)
+
+
+def save_behind(capture: Capture, folder: Path, compress: bool) -> Path:
+    """Write the scrubbed capture of the second place as upstream.pcapng or upstream.pcapng.gz.
+
+    Its clock is `BEHIND_AHEAD_S` fast.
+    """
+    moved = capture.path.with_name("moved.pcapng")
+    # editcap's own section and interface options are scrubbed like dumpcap's.
+    command = ["editcap", "-t", str(BEHIND_AHEAD_S), str(capture.path), str(moved)]
+    subprocess.run(command, check=True, capture_output=True)
+    return _write(scrub(moved.read_bytes()), folder / "upstream.pcapng", compress)
+
+
+def _write(data: bytes, path: Path, compress: bool) -> Path:
+    if not compress:
+        path.write_bytes(data)
+        return path
+    path = path.with_name(f"{path.name}.gz")
     # No time of day in the gzip header: the same packets give the same file.
-    path.write_bytes(gzip.compress(data, 9, mtime=0) if compress else data)
+    path.write_bytes(gzip.compress(data, 9, mtime=0))
     return path
 
 

@@ -55,6 +55,15 @@ def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
     if scenario.leave_out is not None:
         which, least_bytes = scenario.leave_out
         options["left_out"] = f"packet {which} of those with {least_bytes} bytes or more, counted from 0"
+    if stage.captured_behind is not None:
+        behind = capture.save_behind(stage.captured_behind, folder, scenario.compress)
+        options["behind"] = {
+            "file": behind.name,
+            "host": "server",
+            "interfaces": ["eth0"],
+            "filter": capture.DEFAULT_FILTER,
+            "clock": f"{capture.BEHIND_AHEAD_S} s fast",
+        }
     setup = {
         "network": (scenario.topology.__doc__ or "").strip(),
         "capture": options,
@@ -79,8 +88,12 @@ def _write(scenario: Scenario, stage: Stage, folder: Path) -> Path:
 
 def _truth(scenario: Scenario, stage: Stage) -> str:
     """truth.json, a fact a line: so a difference between two recordings can be read."""
-    lines = ",\n".join("  " + json.dumps(fact, ensure_ascii=False) for fact in stage.facts)
-    return f'{{"scenario": {json.dumps(scenario.name)}, "facts": [\n{lines}\n]}}\n'
+    parts = {"facts": stage.facts} | ({"behind": stage.facts_behind} if stage.facts_behind else {})
+    text = f'{{"scenario": {json.dumps(scenario.name)}'
+    for name, facts in parts.items():
+        lines = ",\n".join("  " + json.dumps(fact, ensure_ascii=False) for fact in facts)
+        text += f', "{name}": [\n{lines}\n]'
+    return text + "}\n"
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

@@ -287,18 +287,18 @@ const server = http.createServer((request, response) => {
     request_connection: request.headers.connection ?? '-' })))
   HANDLER
 })
-server.listen(8001, 'ADDRESS')
+server.listen(PORT, 'ADDRESS')
 """
 
 
 class Node(Server):
     """Node's http server as it is by default; `handler` is the body of the request handler."""
 
-    def __init__(self, host: Host, folder: Path, handler: str) -> None:
+    def __init__(self, host: Host, folder: Path, handler: str, address: str = SERVER, port: int = 8001) -> None:
         folder.mkdir()
-        program = _NODE.replace("ADDRESS", SERVER).replace("HANDLER", handler).lstrip()
+        program = _NODE.replace("ADDRESS", address).replace("PORT", str(port)).replace("HANDLER", handler).lstrip()
         (folder / "server.js").write_text(program)
-        super().__init__("node", ["node", str(folder / "server.js")], host, 8001, folder, program)
+        super().__init__("node", ["node", str(folder / "server.js")], host, port, folder, program)
 
     def requests(self) -> list[LoggedRequest]:
         """What the program wrote, a line a response."""

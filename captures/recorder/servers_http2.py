@@ -40,17 +40,47 @@ _ENVOY_LOG = {
 }
 
 
+def _endpoint(address: str, port: int) -> dict[str, Any]:
+    return {"address": {"socket_address": {"address": address, "port_value": port}}}
+
+
+def _envoy_cluster(server: tuple[str, int], options: dict[str, Any]) -> dict[str, Any]:
+    """The server behind, to which Envoy speaks HTTP/1.1; `options` are fields of HttpProtocolOptions."""
+    protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    explicit: dict[str, Any] = {"http_protocol_options": {}}
+    configured = {"@type": f"type.googleapis.com/{protocol}", "explicit_http_config": explicit, **options}
+    endpoints = [{"lb_endpoints": [{"endpoint": _endpoint(*server)}]}]
+    return {
+        "name": "behind",
+        "connect_timeout": "2s",
+        "typed_extension_protocol_options": {protocol: configured},
+        "load_assignment": {"cluster_name": "behind", "endpoints": endpoints},
+    }
+
+
 class Envoy(Server):
-    """Envoy that answers everything by itself; `options` are fields of its HttpConnectionManager."""
+    """Envoy that answers everything by itself, or asks a server behind it.
+
+    `options` are fields of its HttpConnectionManager; `behind` is that server with fields of its HttpProtocolOptions.
+    """
 
     def __init__(
-        self, host: Host, folder: Path, program: Path, options: dict[str, Any], arguments: Sequence[str]
+        self,
+        host: Host,
+        folder: Path,
+        program: Path,
+        options: dict[str, Any],
+        arguments: Sequence[str] = (),
+        address: str = SERVER,
+        tls: bool = True,
+        behind: tuple[tuple[str, int], dict[str, Any]] | None = None,
     ) -> None:
         folder.mkdir()
+        self._address = f"{address}:{PORT}"
         certificate = {"certificate_chain": {"filename": CERTIFICATE}, "private_key": {"filename": KEY}}
-        tls = {"alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [certificate]}
-        answer = {"status": 200, "body": {"inline_string": "hello\n"}}
-        route = {"match": {"prefix": "/"}, "direct_response": answer}
+        context = {"alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [certificate]}
+        answer = {"direct_response": {"status": 200, "body": {"inline_string": "hello\n"}}}
+        route = {"match": {"prefix": "/"}} | (answer if behind is None else {"route": {"cluster": "behind"}})
         extensions = "envoy.extensions"
         manager = _type(
             f"{extensions}.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -62,14 +92,15 @@ class Envoy(Server):
             route_config={"virtual_hosts": [{"name": "shop", "domains": ["*"], "routes": [route]}]},
             **options,
         )
-        socket_tls = _type(f"{extensions}.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=tls)
-        listener = {
-            "name": "shop",
-            "address": {"socket_address": {"address": SERVER, "port_value": PORT}},
-            "filter_chains": [{"transport_socket": socket_tls, "filters": [manager]}],
-        }
-        admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 9901}}}
-        configuration = json.dumps({"admin": admin, "static_resources": {"listeners": [listener]}}, indent=1)
+        chain: dict[str, Any] = {"filters": [manager]}
+        if tls:
+            socket_tls = f"{extensions}.transport_sockets.tls.v3.DownstreamTlsContext"
+            chain = {"transport_socket": _type(socket_tls, common_tls_context=context)} | chain
+        listener = {"name": "shop", **_endpoint(address, PORT), "filter_chains": [chain]}
+        resources: dict[str, Any] = {"listeners": [listener]}
+        if behind is not None:
+            resources["clusters"] = [_envoy_cluster(*behind)]
+        configuration = json.dumps({"admin": _endpoint("127.0.0.1", 9901), "static_resources": resources}, indent=1)
         (folder / "envoy.json").write_text(configuration)
         fixed = ["-c", "envoy.json", "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
         command = [str(program), *fixed, *arguments]
@@ -82,16 +113,22 @@ class Envoy(Server):
         return [
             LoggedRequest(
                 client=line["client"],
-                server=_ENDPOINT,
+                server=self._address,
                 time_ns=int(line["time"].replace(".", "")),
                 method=line["method"],
                 target=line["target"],
                 status=line["status"],
                 request_connection=None,
-                tls={"version": line["tls"].replace("v", " "), "cipher": cipher_suite_name(line["cipher"])},
+                tls=_envoy_tls(line),
             )
             for line in lines
         ]
+
+
+def _envoy_tls(line: dict[str, Any]) -> dict[str, Any] | None:
+    if line["tls"] is None:
+        return None
+    return {"version": line["tls"].replace("v", " "), "cipher": cipher_suite_name(line["cipher"])}
 
 
 class Caddy(Server):

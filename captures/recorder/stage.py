@@ -96,6 +96,10 @@ class Stage:
     payloads: dict[str, dict[str, str]] = field(default_factory=dict)
     """What the peers of a TLS connection wrote, by the client's address and by side, where payloads.json has it."""
     captured: dumpcap.Capture | None = None
+    captured_behind: dumpcap.Capture | None = None
+    """The capture of the second place, where there is one."""
+    facts_behind: list[Json] = field(default_factory=list)
+    """What is known of the second capture."""
     capture_options: dict[str, Any] = field(default_factory=dict)
     packages: set[str] = field(default_factory=set)
     """Software whose versions setup.json names."""
@@ -161,6 +165,23 @@ class Stage:
         finally:
             running.process.kill()
 
+    @contextlib.contextmanager
+    def capture_behind(self) -> Iterator[None]:
+        """Capture in a second place too while the block runs: TCP on the interface of the server behind a proxy."""
+        running = dumpcap.start(
+            self.server, ["eth0"], self.scratch / "behind.pcapng", dumpcap.DEFAULT_FILTER, snaplen=None
+        )
+        self.captured_behind = running
+        try:
+            yield
+            dumpcap.stop(running)
+        finally:
+            running.process.kill()
+
+    def learn_log_behind(self, source: str, requests: Sequence[LoggedRequest], whole: bool = True) -> None:
+        """Take over what the log of the server behind the proxy says of the capture there."""
+        self.facts_behind += facts.from_server_log(source, requests, whole)
+
     def keep(self, server: Server, name: str | None = None) -> None:
         """Publish a server's configuration and version, and stop it when the recording is over."""
         self.configuration[name or server.name] = server.configuration
@@ -188,9 +209,9 @@ class Stage:
         self.keep(started)
         return started
 
-    def node(self, handler: str) -> Node:
+    def node(self, handler: str, **where: Any) -> Node:
         """Start Node's http server, with JavaScript that answers `request` by `response`."""
-        started = Node(self.server, self.scratch / "node", handler)
+        started = Node(self.server, self.scratch / "node", handler, **where)
         self.keep(started)
         return started
 

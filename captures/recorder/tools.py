@@ -31,6 +31,8 @@ FURTHER_PROGRAMS = {
     "nghttpd": "nghttp2-server",
     "nghttp": "nghttp2-client",
     "h2load": "nghttp2-client",
+    "varnishd": "varnish",
+    "nft": "nftables",
 }
 REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
 
@@ -46,6 +48,8 @@ _VERSION_COMMANDS = {
     "nghttpd": ("nghttpd", "--version"),
     "nghttp": ("nghttp", "--version"),
     "h2load": ("h2load", "--version"),
+    "varnishd": ("varnishd", "-V"),
+    "nft": ("nft", "--version"),
 }
 
 

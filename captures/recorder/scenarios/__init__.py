@@ -8,6 +8,7 @@ _FAMILIES = (
     "failures",
     "messages",
     "paths",
+    "proxies",
     "tls",
     "tls_suites",
     "http2_servers",
