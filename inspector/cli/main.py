@@ -199,9 +199,20 @@ def run(**_: Any) -> None:
 @connspect.command()
 @click.argument("captures", metavar="CAPTURE [CAPTURE]", nargs=-1, required=True, type=_CAPTURE)
 @shared_options
-def hops(**_: Any) -> None:
-    """Compare both sides of a proxy (not built yet)."""
-    raise NotBuilt("hops", "'connspect read' on each side shows its headers")
+def hops(captures: tuple[str, ...], shared: Shared) -> int:
+    """Compare both sides of a proxy.
+
+    One capture that was taken on the proxy's host (-i any), or one of each side, from clocks that may differ. Requests
+    are found again by X-Request-Id or traceparent, else by method, target and time; what became of Connection,
+    Keep-Alive and the like is laid side by side, with how each leg used its connections.
+
+    \b
+      connspect hops proxy.pcapng
+      connspect hops before-the-proxy.pcapng behind-it.pcapng
+    """
+    from inspector.cli.hops import compare_hops
+
+    return compare_hops(captures, shared)
 
 
 _LIMITS = "Limits (each repeatable)"

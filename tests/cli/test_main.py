@@ -17,7 +17,6 @@ CONTRACT_OPTIONS = (
 SHORT_OPTIONS = ("-T", "table", "-o", "-", "-n", "-j", "1", "-q", "-v")
 NOT_BUILT = {
     "run": ["-i", "lo", "--", "python", "fetch.py", "--format", "x"],
-    "hops": ["a.pcap", "b.pcap"],
     "explain": ["server-idle-timeout"],
 }
 
