@@ -89,10 +89,7 @@ def test_a_proxy_that_keeps_its_connections_costs_nothing(run: Run) -> None:
 def test_a_capture_without_a_proxy(run: Run) -> None:
     ran = run("hops", NGINX)
     assert (ran.status, ran.err) == (0, "")
-    assert (
-        ran.out
-        == " no request was found on both legs: capture both sides of the proxy, on its host with -i any or in two files\n"
-    )
+    assert ran.out.startswith(" no request was found on both legs: capture both sides of the proxy, on its host ")
 
 
 def test_what_is_encrypted_is_said(run: Run) -> None:
