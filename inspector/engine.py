@@ -159,11 +159,14 @@ class Inspector:
         self._note_late()
         self._hand_on_events()
 
-    def finish(self) -> Inspection:
-        """No more packets: close the books."""
+    def finish(self, complete: Callable[[CaptureRecord], None] | None = None) -> Inspection:
+        """No more packets: close the books. `complete` adds to the capture's record what its source alone knows; it
+        does so before findings are judged, which dropped packets weaken."""
         for connection in self._tracker.finish():
             self._record(connection)
         self._hand_on_events()
+        if complete is not None:
+            complete(self._capture)
         endpoints = self._endpoints.records()
         connections = [connection for _, connection in sorted(self._connections.items())]
         return Inspection(

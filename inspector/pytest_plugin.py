@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,8 +138,7 @@ class _Reader(threading.Thread):
                 inspector.feed(batch)
         finally:
             keys.close()
-        inspection = inspector.finish()
-        complete(inspection.capture, self._source)
+        inspection = inspector.finish(partial(complete, self._source))
         return inspection
 
     def _is_watched(self, connection: Connection) -> bool:

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -168,8 +169,7 @@ def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Sha
         status.stop()
         keys.close()
     keeping.close()
-    inspection = inspector.finish()
-    complete(inspection.capture, source)
+    inspection = inspector.finish(partial(complete, source))
     return inspection
 
 

@@ -10,6 +10,7 @@ import gc
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,7 @@ def inspect(
                 on_batch()
         finally:
             bar.stop()
-        inspection = inspector.finish()
-        complete(inspection.capture, source)
+        inspection = inspector.finish(partial(complete, source))
     if interrupt.came:
         last = inspection.capture.packets or None
         inspection.capture.problems.append(Problem(paths[-1], None, last, "interrupted: the rest was not read"))
@@ -103,8 +103,8 @@ class _Interrupt:
             raise KeyboardInterrupt
 
 
-def complete(capture: CaptureRecord, source: Source) -> None:
-    """What only the source knows."""
+def complete(source: Source, capture: CaptureRecord) -> None:
+    """Add what only the source knows."""
     capture.files = [
         File(file.path, file.format, file.compression, file.link_types, file.packets, file.bytes)
         for file in source.files

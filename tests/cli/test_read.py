@@ -173,6 +173,15 @@ def test_several_files_are_one_timeline(tmp_path: Path, run: Run) -> None:
     assert parsed["capture"]["packets"] == sum(file["packets"] for file in parsed["capture"]["files"])
 
 
+def test_filters_of_findings_name_stream_numbers_of_a_single_file_only(run: Run) -> None:
+    apache = CAPTURES / "apache-idle" / "client.pcapng"
+    alone = [finding["filter"] for finding in report(run, NGINX)["findings"]]
+    assert any("tcp.stream in {0..5}" in one for one in alone)
+    both = [finding["filter"] for finding in report(run, NGINX, apache)["findings"]]
+    assert not any("tcp.stream" in one for one in both)
+    assert any("ip.addr == 10.0.0.1" in one for one in both)
+
+
 def test_what_cannot_be_read_beside_what_can_is_a_problem(tmp_path: Path, run: Run) -> None:
     ran = run("read", "-T", "json", NGINX, tmp_path / "missing.pcap")
     assert ran.status == 4
