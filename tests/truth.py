@@ -45,6 +45,11 @@ def is_condition(said: Json) -> bool:
     return isinstance(said, dict) and frozenset(said) in _CONDITIONS
 
 
+def meets(found: Json, condition: Json) -> bool:
+    """Whether a value meets a condition."""
+    return _CONDITIONS[frozenset(condition)](found, condition)
+
+
 def differences(report: Json, truth: Json) -> list[str]:
     """Where the report does not say what the truth says, a line each; empty when they agree."""
     lines = []
@@ -80,7 +85,7 @@ def _address(side: Json) -> str:
 
 def _compare(found: Json, said: Json, path: str) -> list[str]:
     if is_condition(said):
-        agrees = _CONDITIONS[frozenset(said)](found, said)
+        agrees = meets(found, said)
         return [] if agrees else [f"{path}: {found!r} is not {said}"]
     if isinstance(said, dict):
         return _compare_objects(found, said, path)
