@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from inspector.bytestream import FROM_CLIENT, StreamChunk, StreamSink
+from inspector.endpoints import Endpoint
 from inspector.events import Event
 from inspector.findings.judge import judge
 from inspector.inspection import Inspection
@@ -158,6 +159,10 @@ class Inspector:
             self._record(connection)
         self._note_late()
         self._hand_on_events()
+
+    def last_packet_ns(self, of: Callable[[Endpoint, Endpoint], bool]) -> int:
+        """When the last packet came of those connections that are not over and of which `of` their ends; 0: none."""
+        return self._tracker.last_ns(of)
 
     def finish(self, complete: Callable[[CaptureRecord], None] | None = None) -> Inspection:
         """No more packets: close the books. `complete` adds to the capture's record what its source alone knows; it
