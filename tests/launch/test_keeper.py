@@ -145,7 +145,12 @@ def test_signals_pass_through(name: str, tmp_path: Path) -> None:
 
 
 def test_stop_and_continue(tmp_path: Path) -> None:
-    process = keeper("report", "/bin/sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 0.5; echo done")
+    process = keeper(
+        "report",
+        "/bin/sh",
+        "-c",
+        f"echo $$ > {tmp_path}/pid; until [ -e {tmp_path}/go ]; do sleep 0.02; done; echo done",
+    )
     command = int(wait_for(tmp_path / "pid"))
     process.send_signal(signal.SIGTSTP)
     for one in (process.pid, command):
@@ -153,6 +158,7 @@ def test_stop_and_continue(tmp_path: Path) -> None:
         while state(one) != "T" and time.monotonic() < until:
             time.sleep(0.01)
         assert state(one) == "T"
+    (tmp_path / "go").touch()
     process.send_signal(signal.SIGCONT)
     assert process.communicate(timeout=30) == ("done\n", REPORT)
 
