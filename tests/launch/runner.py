@@ -2,6 +2,9 @@
 
 SNIFFER is what it does: report (when the command has ended, as soon as nothing is left), wait (until it is told to
 report), refuse (end with status 3 before it is ready), hesitate (never be ready), crash (while the command runs).
+
+The tests themselves may run with signals ignored or blocked (nohup, a background job of a shell without job control):
+`plain_signals` is for the process between fork and exec, so that the keeper is started as from a terminal.
 """
 
 from __future__ import annotations
@@ -10,10 +13,24 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterable
 
 from inspector.errors import ConnspectError
 from inspector.launch.channel import Channel
 from inspector.launch.keeper import keep
+
+#: What may be ignored where the tests run, and what the tests send.
+SIGNALS = {
+    *(signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT, signal.SIGCHLD),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU),
+}
+
+
+def plain_signals(ignored: Iterable[signal.Signals] = ()) -> None:
+    """Have nothing blocked, and nothing ignored but what is named."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def tell(text: str) -> None:

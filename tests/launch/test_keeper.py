@@ -1,6 +1,7 @@
 """The command runs as it would by itself: streams, signals, status; and nothing is left behind.
 
-Each test starts the keeper in a process of its own, with a sniffer that sniffs nothing (runner.py).
+Each test starts the keeper with a sniffer that sniffs nothing (runner.py), in a process group of its own, whose parent
+lives and is in the same session: such a group can be stopped.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from inspector.launch.cgroup import own_cgroup
+from tests.launch.runner import plain_signals
 
 ROOT = Path(__file__).parent.parent.parent
 REPORT = "report: alone, keys 0\n"
+
+#: The keepers of a test.
+STARTED: list[subprocess.Popen[str]] = []
 
 
 @pytest.fixture(autouse=True)
@@ -28,28 +34,35 @@ def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.delenv("SSLKEYLOGFILE", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    before = cgroups()
+    STARTED.clear()
     yield
+    for process in STARTED:
+        if process.poll() is None:  # its test has failed
+            os.killpg(process.pid, signal.SIGKILL)
     assert list(tmp_path.glob("connspect-*")) == []
-    assert cgroups() - before == set()
+    assert [path for path in cgroups() if path.exists()] == []
 
 
-def cgroups() -> set[Path]:
-    """Those of runs whose keeper is a child of ours; other runs of this machine are not our business."""
+def cgroups() -> list[Path]:
+    """Those that the keepers of this test made, if they could."""
     try:
-        return set(own_cgroup().glob("connspect-*"))
+        return [own_cgroup() / f"connspect-{process.pid}" for process in STARTED]
     except OSError:
-        return set()
+        return []
 
 
-def keeper(sniffer: str, *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def keeper(sniffer: str, *command: str, ignored: tuple[signal.Signals, ...] = ()) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
         [sys.executable, "-m", "tests.launch.runner", sniffer, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=0,
+        preexec_fn=partial(plain_signals, ignored),
     )
+    STARTED.append(process)
+    return process
 
 
 def run(sniffer: str, *command: str, given: str = "") -> tuple[int, str, str]:
@@ -167,17 +180,11 @@ def state(process: int) -> str:
     return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0]
 
 
-def test_what_the_command_sends_to_its_group_reaches_it_once(tmp_path: Path) -> None:
+def test_what_the_command_sends_to_its_group_reaches_it_once() -> None:
     script = "import os, signal, time; n = []; signal.signal(signal.SIGUSR1, lambda *_: n.append(1));" + (
         "os.kill(0, signal.SIGUSR1); time.sleep(0.3); print(len(n))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.launch.runner", "report", sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    )
-    assert process.communicate(timeout=30)[0] == "1\n"
+    assert run("report", sys.executable, "-c", script) == (0, "1\n", REPORT)
 
 
 def test_ctrl_c_ends_the_waiting_for_what_is_left_and_another_one_the_report(tmp_path: Path) -> None:
@@ -224,5 +231,12 @@ def test_a_child_that_outlives_the_command_lives_on(tmp_path: Path) -> None:
 
 
 def test_it_is_in_our_process_group_and_the_sniffer_is_not() -> None:
-    _, out, _ = shell("ps -o pgid= -p $$,$PPID | sort -u | wc -l; ps -o pgid= --ppid $PPID | sort -u | wc -l")
-    assert out.split() == ["1", "2"]
+    script = "import os; keeper = os.getppid(); print(os.getpid(), os.getpgrp() == os.getpgid(keeper));" + (
+        "children = open(f'/proc/{keeper}/task/{keeper}/children').read().split();"
+        "print(*(f'{child} {os.getpgid(int(child)) == os.getpgrp()}' for child in children), sep='\\n')"
+    )
+    _, out, _ = run("report", sys.executable, "-c", script)
+    own, *children = out.splitlines()
+    assert own.endswith(" True")
+    assert sorted(child.split()[1] for child in children) == ["False", "True"]
+    assert own in children

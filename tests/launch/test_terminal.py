@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.launch.runner import plain_signals
+
 ROOT = Path(__file__).parent.parent.parent
 
 #: Tells of each Ctrl-C and ends at "end".
@@ -33,6 +35,7 @@ class Terminal:
     def __init__(self, sniffer: str, *command: str) -> None:
         self.process, self._screen = pty.fork()
         if self.process == 0:
+            plain_signals()
             os.chdir(ROOT)
             os.execv(sys.executable, [sys.executable, "-m", "tests.launch.runner", sniffer, *command])
         self.shown = ""
