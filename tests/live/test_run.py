@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from captures.recorder import network as net
 from captures.recorder.network import SERVER, Host, Network
 from captures.recorder.servers import Nginx
 from captures.recorder.tools import REQUIREMENTS, make_certificate
+from inspector.launch.cgroup import own_cgroup
 from inspector.launch.keeper import ByCgroup
 from inspector.sources.open import open_capture
 
@@ -113,7 +115,6 @@ def shop(tmp_path: Path, python: Path) -> Iterator[Shop]:
         yield Shop(client, tmp_path, python, certificate)
     finally:
         network.close()
-    assert list(Path("/tmp").glob("connspect-*/keys.log")) == []
 
 
 @pytest.fixture
@@ -149,6 +150,7 @@ def begin(
     ]
     given = {"REQUESTS_CA_BUNDLE": str(shop.certificate), "SSL_CERT_FILE": str(shop.certificate)}
     given |= {"CURL_CA_BUNDLE": str(shop.certificate), "NODE_EXTRA_CA_CERTS": str(shop.certificate)}
+    given |= {"TMPDIR": str(shop.folder)}
     environment = {**os.environ, **given, **(variables or {})}
     environment.pop("SSLKEYLOGFILE", None)
     return subprocess.Popen(
@@ -157,7 +159,11 @@ def begin(
 
 
 def end(shop: Shop, process: Any) -> Ran:
+    """Wait for the end; neither keys nor a cgroup are left then."""
     out, errors = process.communicate(timeout=120)
+    assert list(shop.folder.glob("connspect-*")) == []
+    with suppress(OSError):
+        assert not (own_cgroup() / f"connspect-{process.pid}").exists()
     path = shop.folder / "report.json"
     return Ran(process.returncode, out, errors, json.loads(path.read_text()) if path.exists() else {})
 
