@@ -7,6 +7,10 @@ blocked and waited for, so that none comes at the wrong moment.
 The command is in our process group, as with `time`: what the terminal sends (Ctrl-C, Ctrl-\\, Ctrl-Z) the command gets
 by itself, and what somebody sends to us with kill(2) is passed on. The sniffer has a session of its own and hears of
 neither.
+
+What was ignored when we were started (nohup, a background job of a shell without job control) the command finds
+ignored, as with `nohup` and `env`: whoever started us meant it. Passed on it is nonetheless, for a command may handle
+it all the same. Us it does not end.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -35,7 +40,7 @@ Sniff = Callable[[Channel], int]
 """What the sniffer does, in a process of its own; its result is that process's exit status."""
 
 _BY_SIGNAL = 128
-#: Signals that end something; before the command runs they end us.
+#: Signals that end something; before the command runs they end us, unless they were ignored when we were started.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _PASSED_ON = frozenset(
     {*_ENDING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGCONT, signal.SIGTSTP, signal.SIGALRM}
@@ -188,11 +193,28 @@ def keep(
     CannotStart, when everything is cleaned up.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
+    # Where it is ignored the kernel keeps no status of children (wait(2)). The command gets it back as it was.
+    on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         with ExitStack() as stack:
-            return _Keeper(stack, command, sniff, warn, find(), mask, reports_to_stdout).run()
+            return _Keeper(stack, command, sniff, warn, find(), _Signals(mask, on_child), reports_to_stdout).run()
     finally:
+        signal.signal(signal.SIGCHLD, on_child)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@dataclass(slots=True, frozen=True)
+class _Signals:
+    """What the caller has left us of signals, for the command to have it so, too."""
+
+    mask: set[signal.Signals | int]
+    """Those that are blocked."""
+    on_child: signal._HANDLER
+    """What SIGCHLD did."""
+
+    def restore_on_child(self) -> None:
+        """In the command's process."""
+        signal.signal(signal.SIGCHLD, self.on_child)
 
 
 class _Keeper:
@@ -205,13 +227,14 @@ class _Keeper:
         sniff: Sniff,
         warn: Callable[[str], None],
         attribution: Attribution,
-        mask: set[signal.Signals | int],
+        signals: _Signals,
         reports_to_stdout: bool,
     ) -> None:
         self._command = command
         self._sniff = sniff
         self._warn = warn
-        self._mask = mask
+        self._signals = signals
+        self._ending = {number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN}
         self._user = caller()
         self._attribution = attribution
         self._reports_to_stdout = reports_to_stdout
@@ -233,9 +256,10 @@ class _Keeper:
         if status is not None:
             return status
         variables = environment(os.environ, self._keys, self._user)
-        before = [self._attribution.enter, *([self._user.become] if self._user else [])]
+        before = [self._attribution.enter, self._signals.restore_on_child]
+        before += [self._user.become] if self._user else []
         try:
-            self._process = start(self._command, variables, before, self._mask)
+            self._process = start(self._command, variables, before, self._signals.mask)
         except CannotStart:
             self._tell(channel.ABANDON)
             self._end_sniffer()
@@ -274,7 +298,7 @@ class _Keeper:
             _let_go_of((0,) if self._reports_to_stdout else (0, 1))
             for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
                 signal.signal(ignored, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask - _WAITED_FOR)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._signals.mask - _WAITED_FOR)
             self._attribution.release()
             attribution = self._attribution
             told = Channel(orders, ready, attribution.claims(), attribution.exact, self._keys)
@@ -293,7 +317,7 @@ class _Keeper:
         """Until the sniffer is ready: None. The status to end with, when it ended or somebody wants us to end."""
         while not select.select([ready], [], [], _LOOK_S)[0]:
             sent = signal.sigtimedwait(_ENDING, 0)
-            if sent is not None:
+            if sent is not None and sent.si_signo in self._ending:
                 return _BY_SIGNAL + sent.si_signo
         if os.read(ready, 1):
             return None
@@ -348,7 +372,7 @@ class _Keeper:
         if sent.si_signo == signal.SIGCHLD:
             return
         if self._process is None:
-            if sent.si_signo in _ENDING:
+            if sent.si_signo in self._ending:
                 self._hurry()
         else:
             if _is_for_us_alone(sent) and sent.si_pid not in self._senders_inside():

@@ -206,6 +206,56 @@ def test_ctrl_c_before_the_command_has_begun(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_what_is_ignored_stays_ignored_for_the_command() -> None:
+    """As with nohup, time and env; SIGPIPE, which Python ignores by itself, is not."""
+    ignored = (signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+    out, err = keeper("report", "/bin/grep", "SigIgn", "/proc/self/status", ignored=ignored).communicate(timeout=30)
+    assert {number for number in signal.valid_signals() if int(out.split()[1], 16) >> number - 1 & 1} == set(ignored)
+    assert err == REPORT
+
+
+def test_what_is_ignored_may_be_handled_by_the_command_nonetheless(tmp_path: Path) -> None:
+    script = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(9));" + (
+        f"open('{tmp_path}/ready', 'w').write('ready'); time.sleep(20)"
+    )
+    process = keeper("report", sys.executable, "-c", script, ignored=(signal.SIGINT,))
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == ("", REPORT)
+    assert process.returncode == 9
+
+
+def test_what_is_ignored_ends_nothing_before_the_command_has_begun() -> None:
+    process = keeper("hesitate", "/bin/true", ignored=(signal.SIGHUP,))
+    assert process.stderr is not None
+    assert process.stderr.readline() == "hesitates\n"
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == 143
+
+
+def test_what_is_ignored_does_not_hurry_the_report(tmp_path: Path) -> None:
+    process = keeper("wait", "/bin/sh", "-c", f"echo ended > {tmp_path}/ended; exit 4", ignored=(signal.SIGINT,))
+    wait_for(tmp_path / "ended")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30) == ("", "report: told to, keys 0\n")
+    assert process.returncode == 4
+
+
+def test_who_ignores_the_end_of_children_is_told_the_status() -> None:
+    process = keeper("report", "/bin/sh", "-c", "exit 7", ignored=(signal.SIGCHLD,))
+    assert process.communicate(timeout=30) == ("", REPORT)
+    assert process.returncode == 7
+
+
 def test_a_keeper_that_is_killed_leaves_no_keys(tmp_path: Path) -> None:
     """Its cgroup goes with the next run."""
     process = keeper("report", "/bin/sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 20 >/dev/null 2>&1")
