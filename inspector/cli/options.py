@@ -30,7 +30,7 @@ _OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
             "help": "table for people, json for programs, ndjson as it is read; html, parquet: not built yet.",
         },
     ),
-    (_REPORT, ("-o", "--output"), {"metavar": "PATH", "help": "Write the report there, not to standard output."}),
+    (_REPORT, ("-o", "--output"), {"metavar": "PATH", "help": "Write the report there; - is standard output."}),
     (_REPORT, ("--connections",), {"is_flag": True, "help": "List the connections, too."}),
     (_REPORT, ("--events",), {"is_flag": True, "help": "Write the event log, too (table, ndjson)."}),
     (
