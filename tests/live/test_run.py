@@ -131,23 +131,14 @@ def begin(
     options: tuple[str, ...] = (),
     variables: Mapping[str, str] | None = None,
     through: tuple[str, ...] = (),
+    format: str = "json",
 ) -> Any:
-    """`options` of `run`; `variables` of its environment; `through` which command it is started."""
-    report = shop.folder / "report.json"
-    line = [
-        *through,
-        sys.executable,
-        "-m",
-        "inspector",
-        "run",
-        "-T",
-        "json",
-        "-o",
-        str(report),
-        *options,
-        "--",
-        *command,
-    ]
+    """`options` of `run`; `variables` of its environment; `through` which command it is started.
+
+    JSON goes to a file, other formats where they go by themselves.
+    """
+    to = ["-o", str(shop.folder / "report.json")] if format == "json" else []
+    line = [*through, sys.executable, "-m", "inspector", "run", "-T", format, *to, *options, "--", *command]
     given = {"REQUESTS_CA_BUNDLE": str(shop.certificate), "SSL_CERT_FILE": str(shop.certificate)}
     given |= {"CURL_CA_BUNDLE": str(shop.certificate), "NODE_EXTRA_CA_CERTS": str(shop.certificate)}
     given |= {"TMPDIR": str(shop.folder)}
@@ -243,6 +234,27 @@ class TestExact:
         ran = run(shop, "curl", "-s", f"https://shop.test:{TLS_PORT}/a", f"http://{SERVER}:{PORT}/a")
         assert sorted(one["protocol"] for one in ran.connections) == ["h2", "http/1.1"]
         assert len(ran.out) > 0
+
+    def test_a_table_on_standard_error(self, shop: Shop) -> None:
+        ran = run(shop, "curl", "-s", f"http://{SERVER}:{PORT}/a", f"http://{SERVER}:{PORT}/b", format="table")
+        assert (ran.status, ran.report) == (0, {})
+        assert ran.errors.startswith("curl: 1 connection to 1 endpoint, all its own (cgroup)\n\nany    ")
+        (row,) = [line.split() for line in ran.errors.splitlines() if line.startswith(f" {SERVER}:{PORT}  http/1.1")]
+        assert row[:5] == [f"{SERVER}:{PORT}", "http/1.1", "1", "0", "2"]
+        assert "opened" not in ran.out
+
+    def test_lines_while_it_runs(self, shop: Shop) -> None:
+        """A connection is told of 2 s after its end, the command's own only."""
+        again = f"curl -s http://{SERVER}:{PORT}/a; sleep 4; echo ending >&2; curl -s http://{SERVER}:{PORT}/b"
+        ran = run(shop, "sh", "-c", again, format="ndjson", options=("--events",))
+        before, _, after = ran.errors.partition("ending\n")
+        for text, target in ((before, "/a"), (after, "/b")):
+            lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+            told = [line["exchanges"][0]["request"]["target"] for line in lines if line["type"] == "connection"]
+            assert told == [target]
+            requests = [line for line in lines if line["type"] == "event" and line["event"] == "request"]
+            assert [line["detail"] for line in requests] == [f"GET {target}"]
+        assert after.endswith("connspect: sh: 2 connections to 1 endpoint, all its own (cgroup)\n")
 
     def test_node(self, shop: Shop) -> None:
         ran = run(shop, "node", "-e", FETCH_NODE)
@@ -351,8 +363,12 @@ def for_everybody() -> tuple[str, ...]:
     return ("unshare", "--mount", "--propagation", "private", "sh", "-c", "\n".join(lines), "sh") if outermost else ()
 
 
-def test_through_sudo_only_the_keeper_has_rights(shop: Shop) -> None:
-    """Started as sudo starts it: the command is the caller's, and so is the process that reads packets."""
+@pytest.mark.parametrize("through", [(), for_everybody()], ids=["where it lies", "for everybody"])
+def test_through_sudo_only_the_keeper_has_rights(shop: Shop, through: tuple[str, ...]) -> None:
+    """Started as sudo starts it: the command is the caller's, and so is the process that reads packets.
+
+    Python itself may lie where only root can read.
+    """
     status = "grep -hE '^(Uid|Gid|Groups|CapEff|CapPrm)' /proc/self/status; id -un; echo $HOME; sleep 1"
     # Where nobody may write: pytest's folders are root's alone.
     shop.folder = Path(tempfile.mkdtemp())
@@ -363,7 +379,7 @@ def test_through_sudo_only_the_keeper_has_rights(shop: Shop) -> None:
         "-c",
         status,
         variables={"SUDO_UID": "65534", "SUDO_GID": "65534", "SUDO_USER": "nobody"},
-        through=for_everybody(),
+        through=through,
     )
     time.sleep(0.2)
     sniffer: dict[str, str] = {}
