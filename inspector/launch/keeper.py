@@ -193,24 +193,30 @@ def keep(
     CannotStart, when everything is cleaned up.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
-    # Where it is ignored the kernel keeps no status of children (wait(2)). The command gets it back as it was.
+    # Where SIGCHLD is ignored the kernel keeps no status of children (wait(2)); and who goes away, the sniffer or the
+    # reader of standard error, must not end us before we have cleaned up.
     on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    on_pipe = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signals = _Signals(mask, on_child, on_pipe)
     try:
         with ExitStack() as stack:
-            return _Keeper(stack, command, sniff, warn, find(), _Signals(mask, on_child), reports_to_stdout).run()
+            return _Keeper(stack, command, sniff, warn, find(), signals, reports_to_stdout).run()
     finally:
+        signal.signal(signal.SIGPIPE, on_pipe)
         signal.signal(signal.SIGCHLD, on_child)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @dataclass(slots=True, frozen=True)
 class _Signals:
-    """What the caller has left us of signals, for the command to have it so, too."""
+    """What signals did before: the command and the sniffer are to have it so, too."""
 
     mask: set[signal.Signals | int]
     """Those that are blocked."""
     on_child: signal._HANDLER
     """What SIGCHLD did."""
+    on_pipe: signal._HANDLER
+    """What SIGPIPE did."""
 
     def restore_on_child(self) -> None:
         """In the command's process."""
@@ -298,6 +304,7 @@ class _Keeper:
             _let_go_of((0,) if self._reports_to_stdout else (0, 1))
             for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
                 signal.signal(ignored, signal.SIG_IGN)
+            signal.signal(signal.SIGPIPE, self._signals.on_pipe)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._signals.mask - _WAITED_FOR)
             self._attribution.release()
             attribution = self._attribution
@@ -338,8 +345,9 @@ class _Keeper:
                 self._tell(channel.ALONE)
             self._handle(self._next(_LOOK_S))
             self._attribution.look()
-        if self._sniffer_status >= _BY_SIGNAL:
-            self._warn(f"the reader of packets was ended by signal {self._sniffer_status - _BY_SIGNAL}: no report")
+        # Who did not want to read the report to its end needs no word.
+        if self._sniffer_status >= _BY_SIGNAL and self._sniffer_status != _BY_SIGNAL + signal.SIGPIPE:
+            self._say(f"the reader of packets was ended by signal {self._sniffer_status - _BY_SIGNAL}: no report")
 
     def _others(self) -> list[int]:
         return [process for process in self._attribution.processes() if process != os.getpid()]
@@ -392,7 +400,7 @@ class _Keeper:
             self._tell(channel.STOP)
         elif self._sniffer is not None:
             self._kill_sniffer()
-            self._warn("interrupted: no report")
+            self._say("interrupted: no report")
 
     def _reap(self) -> None:
         if self._process is not None:
@@ -413,7 +421,15 @@ class _Keeper:
         try:
             self._attribution.close()
         except OSError as error:
-            self._warn(str(error.filename2 or error))
+            self._say(str(error.filename2 or error))
+
+    def _say(self, text: str) -> None:
+        """Nobody may be there to read it."""
+        try:
+            self._warn(text)
+        except OSError:
+            # What is still buffered must go somewhere, too.
+            _let_go_of((2,))
 
 
 def _key_log(stack: ExitStack, user: Caller | None) -> tuple[str, Path | None]:

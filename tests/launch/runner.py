@@ -64,4 +64,6 @@ def main(how: str, command: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # As inspector/__main__.py has it.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os._exit(main(sys.argv[1], sys.argv[2:]))

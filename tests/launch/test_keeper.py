@@ -140,6 +140,17 @@ def test_a_sniffer_that_dies_takes_the_report_with_it_not_the_command() -> None:
     assert err == "the reader of packets was ended by signal 9: no report\n"
 
 
+@pytest.mark.parametrize("sniffer", ["report", "crash"])
+def test_nobody_reads_standard_error(sniffer: str) -> None:
+    """Neither the report nor the word that there is none finds a reader."""
+    process = keeper(sniffer, "/bin/sh", "-c", "cat; exit 5")
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stderr.close()
+    process.stdin.close()
+    assert process.wait(30) == 5
+
+
 def test_the_key_log_is_private() -> None:
     script = 'stat -c "%a %s" "$SSLKEYLOGFILE" "${SSLKEYLOGFILE%/*}"; echo "$NODE_OPTIONS" | grep -c tls-keylog'
     _, out, _ = shell(script)
