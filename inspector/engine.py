@@ -5,8 +5,7 @@ No I/O, no clock: the only inputs are batches and the times in them.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from inspector.bytestream import FROM_CLIENT, StreamChunk, StreamSink
-from inspector.endpoints import Endpoint
 from inspector.events import Event
 from inspector.findings.judge import judge
 from inspector.inspection import Inspection
@@ -98,10 +96,6 @@ def decoders(keys: KeyLog | None = None, layers: int = 0) -> Decoders:
     return table
 
 
-#: Events of one connection that wait until it is known whether it is reported; when there are more, the oldest go.
-EVENTS_HELD = 1 << 18
-
-
 @dataclass(slots=True, frozen=True)
 class Options:
     """What the caller wants to know, and of which connections."""
@@ -122,8 +116,7 @@ class Options:
     """Told of each selected connection once it has ended (2 s of capture time after its last close)."""
     on_event: Callable[[EventRecord], None] | None = None
     """Told of each event instead of keeping it, sorted by time and packet within a batch. What comes before a
-    connection's roles are sure waits for them (log.EVENTS_WAITING). With `select`, events wait for their connection's
-    end: it is asked of what has ended."""
+    connection's roles are sure waits for them (log.EVENTS_WAITING)."""
 
 
 class Inspector:
@@ -139,10 +132,6 @@ class Inspector:
         self._capture = CaptureRecord([], 0, 0, {}, None, None, None, [])
         self._connections: dict[int, Connection] = {}
         self._events: list[EventRecord] = []
-        self._held: dict[int, deque[EventRecord]] = {}
-        """Events of connections of which is not known yet whether they are reported, by id."""
-        self._verdicts: list[tuple[int, bool]] = []
-        """Ids of connections of which that is known now, and whether they are."""
         self._anomalies: dict[str, int] = {}
         self._resolved = ResolvedNames()
         self._unfinished: dict[int, Unfinished] = {}
@@ -170,10 +159,6 @@ class Inspector:
         self._note_late()
         self._hand_on_events()
 
-    def last_packet_ns(self, of: Callable[[Endpoint, Endpoint], bool]) -> int:
-        """When the last packet came of those connections that are not over and of which `of` their ends; 0: none."""
-        return self._tracker.last_ns(of)
-
     def finish(self, complete: Callable[[CaptureRecord], None] | None = None) -> Inspection:
         """No more packets: close the books. `complete` adds to the capture's record what its source alone knows; it
         does so before findings are judged, which dropped packets weaken."""
@@ -191,7 +176,7 @@ class Inspector:
             unlisted=self._endpoints.unlisted,
             findings=judge(self._capture, endpoints, connections),
             anomalies=dict(sorted(self._anomalies.items())),
-            events=sorted(self._events, key=_place),
+            events=sorted(self._events, key=lambda event: (event.time_ns, event.packet)),
         )
 
     def snapshot(self) -> Inspection:
@@ -260,12 +245,9 @@ class Inspector:
         options, book = self.options, _book(connection)
         record = self._describe(connection, book)
         connection.sink = connection.book = None  # they refer back to the connection: it would be garbage in a circle
-        if options.select is not None:
-            selected = options.select(record)
-            self._verdicts.append((record.id, selected))
-            if not selected:
-                self._told_late.add(record.id)
-                return
+        if options.select is not None and not options.select(record):
+            self._told_late.add(record.id)
+            return
         if connection.late:
             self._told_late.add(record.id)
         for anomaly in record.anomalies:
@@ -308,31 +290,15 @@ class Inspector:
                 self._connections[late.connection].anomalies.append(anomaly)
 
     def _hand_on_events(self) -> None:
-        options = self.options
-        verdicts, self._verdicts = self._verdicts, []
-        if not options.events:
+        if not self.options.events:
             return
-        events = self._log.take()
-        if options.events_of is not None:
-            events = [event for event in events if event.connection in options.events_of]
-        elif options.select is not None:
-            events = self._of_selected(events, verdicts)
-        if options.on_event is None:
+        wanted = self.options.events_of
+        events = [event for event in self._log.take() if wanted is None or event.connection in wanted]
+        if self.options.on_event is None:
             self._events += events
         else:
             for event in events:
-                options.on_event(event)
-
-    def _of_selected(self, events: Iterable[EventRecord], verdicts: Iterable[tuple[int, bool]]) -> list[EventRecord]:
-        """The events that are reported as of now, by time and packet; others go or wait."""
-        for event in events:
-            self._held.setdefault(event.connection, deque(maxlen=EVENTS_HELD)).append(event)
-        held = ((self._held.pop(number, ()), selected) for number, selected in verdicts)
-        return sorted((event for some, selected in held if selected for event in some), key=_place)
-
-
-def _place(event: EventRecord) -> tuple[int, int]:
-    return event.time_ns, event.packet
+                self.options.on_event(event)
 
 
 def _book(connection: TcpConnection) -> ExchangeBook | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from inspector.sources.live import LiveSource
 
 #: Objects made, and collections of the younger generation, before one of each generation.
-COLLECTED_AFTER = (100_000, 20, 50)
+_COLLECTED_AFTER = (100_000, 20, 50)
 
 _ENDING = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
@@ -57,11 +57,13 @@ def watch(capturing: Capturing, shared: Shared) -> int:
     from inspector.cli.keeping import Keeping, rotation
 
     shared.check()
+    if shared.format == "parquet":
+        raise UsageError("--format parquet: live writes table, json and ndjson; keep packets with -w, and read them")
     files = rotation(capturing.rotation)
     if capturing.write is None and (capturing.rotation or capturing.embed_keys):
         raise UsageError(f"{'--embed-keys' if capturing.embed_keys else '-b'}: only with -w FILE")
     with ExitStack() as stack:
-        source = stack.enter_context(open_capture(capturing, shared))
+        source = stack.enter_context(_open(capturing, shared))
         stack.enter_context(_ending(source))
         shared.warn(f"capturing on {', '.join(source.names)}; Ctrl-C ends")
         output = stack.enter_context(open_output(shared.output, as_it_comes=shared.format == "ndjson"))
@@ -76,7 +78,7 @@ def watch(capturing: Capturing, shared: Shared) -> int:
     return PARTLY_READ if inspection.capture.problems else 0
 
 
-def open_capture(capturing: Capturing, shared: Shared) -> LiveSource:
+def _open(capturing: Capturing, shared: Shared) -> LiveSource:
     """The open capture, with all rights gone that it needed."""
     from inspector.cli import rights
     from inspector.sources.live import ANY, NotPermittedError, open_live
@@ -154,7 +156,7 @@ def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Sha
     # There is next to nothing to collect (see reading.py), but this may run for days: it is looked for seldom.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*COLLECTED_AFTER)
+    gc.set_threshold(*_COLLECTED_AFTER)
     try:
         for batch in source:
             if len(batch) and not first_seen:

@@ -15,7 +15,7 @@ from inspector.cli.selection import Selection, canonical_host
 from inspector.errors import UsageError
 
 Format = Literal["table", "json", "ndjson", "html", "parquet"]
-BUILT_FORMATS = ("table", "json", "ndjson")
+BUILT_FORMATS = ("table", "json", "ndjson", "parquet")
 
 _REPORT, _SELECT, _READ = "What is written", "Which connections are reported", "How it is read"
 
@@ -27,10 +27,14 @@ _OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
             "type": click.Choice(["table", "json", "ndjson", "html", "parquet"]),
             "default": "table",
             "show_default": True,
-            "help": "table for people, json for programs, ndjson as it is read; html, parquet: not built yet.",
+            "help": "table for people, json for programs, ndjson as it is read, parquet for SQL; html: not built yet.",
         },
     ),
-    (_REPORT, ("-o", "--output"), {"metavar": "PATH", "help": "Write the report there; - is standard output."}),
+    (
+        _REPORT,
+        ("-o", "--output"),
+        {"metavar": "PATH", "help": "Write the report there (parquet: a folder)."},
+    ),
     (_REPORT, ("--connections",), {"is_flag": True, "help": "List the connections, too."}),
     (_REPORT, ("--events",), {"is_flag": True, "help": "Write the event log, too (table, ndjson)."}),
     (

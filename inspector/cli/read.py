@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def read_captures(paths: Sequence[str], shared: Shared) -> int:
     """Report on captures; the exit status."""
     shared.check()
+    if shared.format == "parquet":
+        return _read_parquet(paths, shared)
     with open_output(shared.output) as output:
         return {"table": _read_table, "json": _read_json, "ndjson": _read_ndjson}[shared.format](paths, shared, output)
 
@@ -89,6 +91,16 @@ def _read_ndjson(paths: Sequence[str], shared: Shared, output: Output) -> int:
     return status
 
 
+def _read_parquet(paths: Sequence[str], shared: Shared) -> int:
+    from inspector.cli.tables import folder_for, write_tables
+
+    folder = folder_for(shared.output)
+    inspection, status = inspect_captures(paths, engine_options(shared)(), shared)
+    write_tables(inspection, folder)
+    _warn_of_problems(inspection, shared)
+    return status
+
+
 def engine_options(shared: Shared) -> Callable[..., Options]:
     """The engine's options, but for those that a format decides."""
     from inspector.engine import Options
@@ -103,14 +115,21 @@ def engine_options(shared: Shared) -> Callable[..., Options]:
     )
 
 
-def inspect_captures(paths: Sequence[str], options: Options, shared: Shared, output: Output) -> tuple[Inspection, int]:
-    """The inspection and the exit status that it asks for."""
+def inspect_captures(
+    paths: Sequence[str], options: Options, shared: Shared, output: Output | None = None
+) -> tuple[Inspection, int]:
+    """The inspection and the exit status that it asks for; `output` is where something is written meanwhile."""
     from inspector.cli.reading import inspect
 
     # Lines of a report that is written while it is read would run into the bar.
-    progress = not shared.quiet and not (shared.format == "ndjson" and output.terminal)
+    mixed = shared.format == "ndjson" and output is not None and output.terminal
     inspection, interrupted = inspect(
-        paths, options, keylogs=shared.keylog, warn=shared.warn, on_batch=output.flush, progress=progress
+        paths,
+        options,
+        keylogs=shared.keylog,
+        warn=shared.warn,
+        on_batch=output.flush if output is not None else _nothing,
+        progress=not shared.quiet and not mixed,
     )
     if interrupted:
         return inspection, INTERRUPTED
@@ -122,3 +141,7 @@ def _warn_of_problems(inspection: Inspection, shared: Shared) -> None:
 
     for problem in inspection.capture.problems:
         shared.warn(problem_text(problem))
+
+
+def _nothing() -> None:
+    """Nobody reads along."""
