@@ -223,7 +223,7 @@ def _request(request: transcript.Request) -> Json:
 def _response(response: transcript.Response) -> Json:
     return {
         "status": response.status,
-        "reason": response.reason or None,
+        "reason": response.reason,
         "connection": _value(response.fields, "Connection"),
         "keep_alive": _keep_alive_numbers(_value(response.fields, "Keep-Alive")),
         "transfer_encoding": _value(response.fields, "Transfer-Encoding"),

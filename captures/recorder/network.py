@@ -169,7 +169,8 @@ def _know_names(namespace: str) -> None:
     folder = Path("/etc/netns") / namespace
     folder.mkdir(parents=True)
     (folder / "hosts").write_text(
-        f"127.0.0.1 localhost\n{SERVER} {SERVER_NAME}\n{SERVER6} six.{SERVER_NAME}\n", encoding="ascii"
+        f"127.0.0.1 localhost\n{SERVER} {SERVER_NAME} www.{SERVER_NAME}\n{SERVER6} six.{SERVER_NAME}\n",
+        encoding="ascii",
     )
 
 

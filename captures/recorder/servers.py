@@ -279,7 +279,7 @@ def _timed_in_us(line: dict[str, str | int]) -> LoggedRequest:
 
 _NODE = """
 const http = require('http')
-const server = http.createServer((request, response) => {
+const server = http.createServer(OPTIONS, (request, response) => {
   response.on('finish', () => console.log(JSON.stringify({
     client: request.socket.remoteAddress, client_port: request.socket.remotePort,
     server: request.socket.localAddress, server_port: request.socket.localPort, time_us: Date.now() * 1000,
@@ -292,11 +292,14 @@ server.listen(PORT, 'ADDRESS')
 
 
 class Node(Server):
-    """Node's http server as it is by default; `handler` is the body of the request handler."""
+    """Node's http server; `handler` is the body of the request handler, `options` are the server's."""
 
-    def __init__(self, host: Host, folder: Path, handler: str, address: str = SERVER, port: int = 8001) -> None:
+    def __init__(
+        self, host: Host, folder: Path, handler: str, address: str = SERVER, port: int = 8001, options: str = "{}"
+    ) -> None:
         folder.mkdir()
-        program = _NODE.replace("ADDRESS", address).replace("PORT", str(port)).replace("HANDLER", handler).lstrip()
+        program = _NODE.replace("ADDRESS", address).replace("PORT", str(port)).replace("OPTIONS", options)
+        program = program.replace("HANDLER", handler).lstrip()
         (folder / "server.js").write_text(program)
         super().__init__("node", ["node", str(folder / "server.js")], host, port, folder, program)
 
@@ -305,12 +308,36 @@ class Node(Server):
         return [_timed_in_us(json.loads(line)) for line in (self.folder / "stdout").read_text().splitlines()]
 
 
+class Lighttpd(Server):
+    """lighttpd with some directives."""
+
+    def __init__(self, host: Host, folder: Path, directives: str = "") -> None:
+        folder.mkdir()
+        (folder / "a").write_bytes(BODY)
+        configuration = (
+            f'server.bind = "{SERVER}"\nserver.port = 8001\nserver.document-root = "{folder}"\n'
+            f'mimetype.assign = ( "" => "text/plain" )\n{directives}\n'
+        )
+        (folder / "lighttpd.conf").write_text(configuration)
+        command = ["lighttpd", "-D", "-f", str(folder / "lighttpd.conf")]
+        super().__init__("lighttpd", command, host, 8001, folder, configuration)
+
+
 class PythonServer(Server):
-    """A server program in Python."""
+    """A server program in Python; `application` is what a module `application` beside it says."""
 
     def __init__(
-        self, host: Host, folder: Path, python: str, command: Sequence[str], published: str, port: int
+        self,
+        host: Host,
+        folder: Path,
+        python: str,
+        command: Sequence[str],
+        published: str,
+        port: int,
+        application: str = "",
     ) -> None:
         folder.mkdir()
         (folder / "a").write_bytes(BODY)
+        if application:
+            (folder / "application.py").write_text(application)
         super().__init__("server.py", [python, *command], host, port, folder, published)

@@ -1,4 +1,6 @@
-"""More real servers: Envoy, Caddy, HAProxy, nghttpd, Node's http2 and hypercorn, all with TLS and HTTP/2 on port 8443.
+"""More real servers: Envoy, Caddy, HAProxy, nghttpd, Node's http2 and hypercorn, on port 8443.
+
+They have TLS and HTTP/2, unless they are asked for less.
 
 As in servers.py, a log tells each request with the client's port. The certificate lies in the scratch folder.
 """
@@ -167,7 +169,7 @@ def _caddy_request(line: dict[str, Any]) -> LoggedRequest:
             "cipher": _SUITES[tls["cipher_suite"]],
             "resumed": tls["resumed"],
             "sni": tls["server_name"],
-            "alpn": tls["proto"],
+            "alpn": tls["proto"] or None,
         },
     )
 

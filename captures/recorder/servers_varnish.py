@@ -1,4 +1,4 @@
-"""Varnish on port 8001, in front of a server; its log in shared memory tells each request with the client's port."""
+"""Varnish on port 8001, in front of a server or alone; its log in shared memory tells requests with the client's port."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOG = (
 
 
 class Varnish(Server):
-    """varnishd as it is by default, but for `arguments`."""
+    """varnishd as it is by default, but for `arguments` and what `vcl` adds to its program."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Varnish(Server):
     ) -> None:
         folder.mkdir()
         self._address = f"{address}:{PORT}"
-        configuration = f'vcl 4.1;\nbackend behind {{ .host = "{behind[0]}"; .port = "{behind[1]}"; }}\n'
+        configuration = f'vcl 4.1;\nbackend behind {{ .host = "{behind[0]}"; .port = "{behind[1]}"; }}\n{vcl}'
         (folder / "shop.vcl").write_text(configuration)
         # Without a jail it needs no user of its own.
         fixed = ["-j", "none", "-F", "-n", str(folder / "state"), "-s", "malloc,16m"]

@@ -21,7 +21,7 @@ from .facts import Json
 from .network import CLIENT, SERVER_NAME, Host, Network, direct
 from .observed import Account
 from .peerlogs import Told
-from .servers import Apache, LoggedRequest, Nginx, Node, PythonServer, Server
+from .servers import Apache, Lighttpd, LoggedRequest, Nginx, Node, PythonServer, Server
 from .servers_http2 import Haproxy
 
 #: Servers that come from requirements.txt.
@@ -215,10 +215,22 @@ class Stage:
         self.keep(started)
         return started
 
-    def python_server(self, command: Sequence[str], published: str, *packages: str, port: int = 8001) -> PythonServer:
-        """Start a Python server; `published` is how setup.json tells it. With packages, in the clients' environment."""
+    def lighttpd(self, directives: str = "") -> Lighttpd:
+        """Start lighttpd with some directives."""
+        started = Lighttpd(self.server, self.scratch / "lighttpd", directives)
+        self.keep(started)
+        return started
+
+    def python_server(
+        self, command: Sequence[str], published: str, *packages: str, port: int = 8001, application: str = ""
+    ) -> PythonServer:
+        """Start a Python server; `published` is how setup.json tells it. With packages, in the clients' environment.
+
+        It can import `application` as a module.
+        """
         python = str(self.python) if packages else sys.executable
-        started = PythonServer(self.server, self.scratch / "server.py", python, command, published, port)
+        folder = self.scratch / "server.py"
+        started = PythonServer(self.server, folder, python, command, published + application, port, application)
         self.packages.update(packages)
         self.packages.add("python")
         self.keep(started)

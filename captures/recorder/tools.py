@@ -28,6 +28,8 @@ PROGRAMS = {
 #: The same of programs that only some scenarios need: they name them.
 FURTHER_PROGRAMS = {
     "haproxy": "haproxy",
+    "lighttpd": "lighttpd",
+    "wget": "wget",
     "nghttpd": "nghttp2-server",
     "nghttp": "nghttp2-client",
     "h2load": "nghttp2-client",
@@ -45,6 +47,8 @@ _VERSION_COMMANDS = {
     "dumpcap": ("dumpcap", "--version"),
     "openssl": ("openssl", "version"),
     "haproxy": ("haproxy", "-v"),
+    "lighttpd": ("lighttpd", "-v"),
+    "wget": ("wget", "--version"),
     "nghttpd": ("nghttpd", "--version"),
     "nghttp": ("nghttp", "--version"),
     "h2load": ("h2load", "--version"),

@@ -4,6 +4,7 @@ import importlib
 
 _FAMILIES = (
     "server_closes",
+    "server_timers",
     "client_closes",
     "failures",
     "messages",

@@ -42,7 +42,7 @@ def say_idle(stage: Stage, source: str, accounts: list[Account], idle_ns: float)
         closed = {"by": "server", "how": "fin", "idle_ns": facts.about(idle_ns, 1e8), "announced": None}
         stage.say(source, facts.connection(account.local, account.remote), closed=closed)
     idle = {"n": len(accounts), "median_ns": facts.about(idle_ns, 1e8)}
-    stage.say(source, facts.endpoint(ENDPOINT), idle_before_close={"server": idle})
+    stage.say(source, facts.endpoint(accounts[0].remote), idle_before_close={"server": idle})
 
 
 @scenario(
