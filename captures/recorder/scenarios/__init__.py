@@ -6,6 +6,7 @@ _FAMILIES = (
     "server_closes",
     "server_timers",
     "client_closes",
+    "client_timers",
     "failures",
     "messages",
     "paths",
