@@ -1,4 +1,4 @@
-"""Varnish on port 8001, in front of a server or alone; its log in shared memory tells requests with the client's port."""
+"""Varnish on port 8001, in front of a server or alone; its log in shared memory tells requests by the client's port."""
 
 from __future__ import annotations
 

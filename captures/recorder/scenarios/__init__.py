@@ -16,6 +16,7 @@ _FAMILIES = (
     "http2_servers",
     "http2_clients",
     "http2_messages",
+    "pools",
     "inside",
 )
 
