@@ -22,6 +22,8 @@ Json = Any
 
 #: How far a program's clock around a system call may be from the packet's.
 CLOCK_NS = 20_000_000
+#: What the kernel says of a socket that was refused, and had not been bound before: its port is forgotten.
+NO_ADDRESS = "0.0.0.0:0"
 
 
 def about(value_ns: float, within_ns: float = CLOCK_NS) -> Json:
@@ -59,6 +61,8 @@ def from_client_sockets(accounts: Sequence[Account], start_ns: int, end_ns: int,
     facts: list[Json] = []
     used: Counter[tuple[str, str]] = Counter()
     for account in accounts:
+        if account.local == NO_ADDRESS:
+            continue
         used[account.local, account.remote] += 1
         of = connection(account.local, account.remote, used[account.local, account.remote])
         facts.append(fact("client's sockets", of, _of_one(account, start_ns, end_ns)))

@@ -11,6 +11,7 @@ _FAMILIES = (
     "messages",
     "paths",
     "proxies",
+    "networks",
     "tls",
     "tls_suites",
     "http2_servers",

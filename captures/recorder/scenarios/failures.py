@@ -16,8 +16,21 @@ ENDPOINT = f"{SERVER}:8001"
 
 def _fetch_in_vain(connection: ObservedSocket, target: str) -> None:
     """Send a GET that gets no answer, and see the connection reset."""
+    send_in_vain(connection, request("GET", target))
+
+
+def send_in_vain(connection: ObservedSocket, message: bytes) -> None:
+    """Send a request that gets no answer, and see the connection reset."""
     try:
-        connection.sendall(request("GET", target))
+        connection.sendall(message)
+    except ConnectionResetError:
+        return
+    see_reset(connection)
+
+
+def see_reset(connection: ObservedSocket) -> None:
+    """Wait for the connection to be reset."""
+    try:
         answer = connection.recv(1)
     except ConnectionResetError:
         return
