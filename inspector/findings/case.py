@@ -60,6 +60,11 @@ def follows_idle(connection: Connection) -> bool:
     return closed.idle_ns >= IDLE_LEAST_HANDSHAKES * (connection.opened.handshake_ns or 0)
 
 
+def idle_times(connections: Iterable[Connection]) -> list[int]:
+    """After how long idle they were closed, in ns; those that were, in order."""
+    return [c.closed.idle_ns for c in connections if c.closed is not None and c.closed.idle_ns is not None]
+
+
 def is_encrypted(connection: Connection) -> bool:
     """Whether what it carried could not be read."""
     return connection.protocol == "tls"
@@ -69,7 +74,18 @@ class Case:
     """One endpoint and its connections, by what became of them; each group in order of ids."""
 
     __slots__ = (
-        *("client_idle", "connections", "endpoint", "http2", "opened", "raced", "refused", "scene", "server_idle"),
+        *(
+            "asked_close",
+            "client_ended",
+            "client_idle",
+            "connections",
+            "endpoint",
+            "http2",
+            "opened",
+            "raced",
+            "refused",
+        ),
+        *("scene", "server_ended", "server_idle"),
         *("tls", "unanswered", "uses"),
     )
 
@@ -85,6 +101,12 @@ class Case:
         """Ended by the server's decision, after idle."""
         self.client_idle: list[Connection] = []
         """Ended by the client's decision, after idle."""
+        self.asked_close: list[Connection] = []
+        """Ended because requests said so: Connection: close, or HTTP/1.0; whoever closed first then."""
+        self.server_ended: list[Connection] = []
+        """Ended by the server's decision, not after idle."""
+        self.client_ended: list[Connection] = []
+        """Ended by the client's decision, not after idle, and without a word in its requests."""
         self.raced: list[Connection] = []
         """With a request that met the close."""
         self.http2: list[Connection] = []
@@ -97,6 +119,12 @@ class Case:
     def where(self) -> str:
         """ip:port."""
         return str(Endpoint(self.endpoint.ip, self.endpoint.port))
+
+    @property
+    def place(self) -> str:
+        """How people call it: its name, where it has one, and ip:port."""
+        name = self.endpoint.name
+        return self.where if name is None or name.strip("[]") == self.endpoint.ip else f"{name} {self.where}"
 
     def _sort(self) -> None:
         for connection in self.connections:
@@ -115,8 +143,16 @@ class Case:
                 self.tls.append(connection)
             closed = connection.closed
             if closed is not None:
+                announced = closed.announced
+                by_server = (announced or closed).by == "server"
                 if follows_idle(connection):
-                    (self.server_idle if decided_by(closed) == "server" else self.client_idle).append(connection)
+                    (self.server_idle if by_server else self.client_idle).append(connection)
+                elif by_server:
+                    self.server_ended.append(connection)
+                elif announced is not None and announced.how in ("connection-close", "http/1.0"):
+                    self.asked_close.append(connection)
+                else:
+                    self.client_ended.append(connection)
                 for exchange in connection.exchanges:
                     if exchange.race is not None:
                         self.raced.append(connection)

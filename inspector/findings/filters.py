@@ -13,13 +13,15 @@ MAX_NAMED = 20
 
 
 def display_filter(case: Case, connections: Sequence[Connection], clause: str) -> str:
-    """A filter for `clause` on these connections: by stream number in a single file, else by address and ports."""
-    if case.scene.one_file and len(connections) <= MAX_NAMED:
+    """A filter for `clause` on these connections (on all of the endpoint, when there are none): by stream number in a
+    single file, else by address and ports."""
+    named = 0 < len(connections) <= MAX_NAMED
+    if case.scene.one_file and named:
         which = f"tcp.stream in {{{_ranges(connection.id for connection in connections)}}}"
     else:
         ip = case.endpoint.ip
         which = f"{'ipv6' if ':' in ip else 'ip'}.addr == {ip} && tcp.port == {case.endpoint.port}"
-        if len(connections) <= MAX_NAMED:
+        if named:
             ports = sorted({connection.client.port for connection in connections})
             which += f" && tcp.port in {{{', '.join(map(str, ports))}}}"
     return f"{which} && ({clause})" if "||" in clause else f"{which} && {clause}" if clause else which

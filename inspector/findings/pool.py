@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from typing import Final, Literal
 
 from inspector.findings.agree import agreement
-from inspector.findings.case import Case, decided_by, follows_idle
+from inspector.findings.case import Case, decided_by, follows_idle, idle_times
 from inspector.records.connection import Connection
 from inspector.records.endpoint import EndpointRecord, Pool
 
@@ -60,6 +60,8 @@ class PoolUse:
     """All but those that came to nothing, also those that were open before the capture began; in order of ids."""
     opened: int
     needed: int
+    server_ended: int
+    """Of those needed, the ones that the server ended by itself, so that a pool could not keep them."""
     idle_at_open: int
     requests: int
     """An estimate, where it is encrypted."""
@@ -113,7 +115,7 @@ def pool_record(endpoint: EndpointRecord, uses: Sequence[PoolUse]) -> Pool | Non
 
 def measure(case: Case) -> None:
     """Fill in what a case knows of its clients' pools, and the endpoint's `pool`."""
-    agreed = agreement([c.closed.idle_ns for c in case.server_idle if c.closed is not None and c.closed.idle_ns])
+    agreed = agreement(idle_times(case.server_idle))
     case.uses = pool_uses(case.connections, None if agreed is None else agreed.median_ns)
     case.endpoint.pool = pool_record(case.endpoint, case.uses)
 
@@ -137,8 +139,9 @@ class _Lives:
     """Start and end of each request that the pool has to place."""
     rest_from: list[int] = field(default_factory=list)
     rest_until: list[int] = field(default_factory=list)
-    needed: int = 0
-    """Connections that were needed whatever the pool does."""
+    server_ended: int = 0
+    unknown: int = 0
+    """Connections of another protocol: needed, whatever the pool does."""
 
 
 def _use(key: _Key, connections: list[Connection], expiry_ns: int | None) -> PoolUse:
@@ -147,7 +150,7 @@ def _use(key: _Key, connections: list[Connection], expiry_ns: int | None) -> Poo
     if len(connections) == 1:
         opened = int(connections[0].opened.how == "handshake")
         needed = opened if requests or kind == "unknown" else 0
-        return PoolUse(client, name, kind, connections, opened, needed, 0, requests)
+        return PoolUse(client, name, kind, connections, opened, needed, 0, 0, requests)
     lives = _lives(kind, connections, expiry_ns is not None)
     if kind == "h2":
         replayed = shared(lives.jobs, expiry_ns, _stream_limit(connections))
@@ -155,9 +158,9 @@ def _use(key: _Key, connections: list[Connection], expiry_ns: int | None) -> Poo
         replayed = chains(lives.jobs, expiry_ns)
     opened = len(lives.opens)
     # What really idled longer than the pool would let it must not count as needed anew.
-    needed = min(opened, lives.needed + replayed)
+    needed = min(opened, lives.server_ended + lives.unknown + replayed)
     idle_at_open = _opened_beside(lives.opens, lives.rest_from, lives.rest_until)
-    return PoolUse(client, name, kind, connections, opened, needed, idle_at_open, requests)
+    return PoolUse(client, name, kind, connections, opened, needed, lives.server_ended, idle_at_open, requests)
 
 
 def _requests(connection: Connection) -> int:
@@ -173,7 +176,7 @@ def _lives(kind: Kind, connections: Iterable[Connection], timed: bool) -> _Lives
         if counts:
             lives.opens.append(connection.start_ns)
         if kind == "unknown":
-            lives.needed += counts
+            lives.unknown += counts
             continue
         jobs = _unread(connection) if kind == "tls" else _exchanges(connection)
         if not jobs:
@@ -183,7 +186,7 @@ def _lives(kind: Kind, connections: Iterable[Connection], timed: bool) -> _Lives
         if not counts:
             continue
         if _server_ended(connection, timed):
-            lives.needed += 1
+            lives.server_ended += 1
         else:
             lives.jobs += jobs if kind == "h2" else busy
     return lives

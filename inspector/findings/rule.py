@@ -6,17 +6,20 @@ documentation are made from these texts, so they are written for the person who 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from inspector.findings.case import Case
 from inspector.findings.filters import display_filter
+from inspector.findings.words import seconds
 from inspector.records.connection import Connection
 from inspector.records.finding import Evidence, Finding, Qualifier, Severity, Suspect
+
+_T = TypeVar("_T")
 
 #: Packets that a finding names; the connections are all named.
 MAX_EVIDENCE = 12
@@ -44,6 +47,28 @@ class Rule:
     judge: Callable[[Case], Iterator[Finding]]
 
 
+def opening(connection: Connection, what: str) -> Evidence:
+    """The packet with which a connection began."""
+    packet = connection.opened.syn_packet
+    return Evidence(
+        connection.id, connection.first_packet if packet is None else packet, connection.start_ns, f"SYN: {what}"
+    )
+
+
+def closing(connection: Connection) -> Evidence:
+    """The packet with which a connection was closed; the connection is."""
+    closed = connection.closed
+    assert closed is not None
+    idle = "" if closed.idle_ns is None else f", {seconds(closed.idle_ns)} after the last byte"
+    return Evidence(connection.id, closed.packet, closed.time_ns, f"{closed.by} {closed.how.upper()}{idle}")
+
+
+def only(values: Iterable[_T]) -> _T | None:
+    """The value that all of them are; None when they are several."""
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None
+
+
 def conclude(
     code: str,
     severity: Severity,
@@ -61,7 +86,7 @@ def conclude(
     advice: str | None = None,
 ) -> Finding:
     """A finding about some connections of a case; `clause` is the display filter for their packets."""
-    figures: dict[str, Any] = msgspec.structs.asdict(measured)
+    figures: dict[str, Any] = msgspec.to_builtins(measured)
     return Finding(
         code=code,
         severity=severity,

@@ -7,20 +7,24 @@ would say nothing are left out. What comes from the wire passes `text.printable`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inspector.inspection import Inspection
+from inspector.records.finding import Finding
 from inspector.report import units
 from inspector.report.endpoint_table import endpoint_table
 from inspector.report.findings import findings
 from inspector.report.heading import heading
 from inspector.report.layout import Screen, hanging
 from inspector.report.listing import connection_list, event_list
+from inspector.report.text import printable
 
 #: What is listed on a terminal unless everything is asked for; more would scroll the beginning away.
 LISTED_ENDPOINTS = 20
 LISTED_CONNECTIONS = 200
+#: The finding that is a sentence of its own at the end, not one among the others.
+REUSE = "reuse"
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,9 +56,13 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
     if view.events and inspection.events:
         yield ""
         yield from event_list(inspection.events, inspection.capture.first_ns or 0, screen)
-    if inspection.findings:
+    told = [finding for finding in inspection.findings if finding.code != REUSE]
+    if told:
         yield ""
-        yield from findings(inspection.findings, screen)
+        yield from findings(told, screen)
+    if reuse := [finding for finding in inspection.findings if finding.code == REUSE]:
+        yield ""
+        yield from hanging(" ", printable(_reuse(reuse)).split(" "), " ", screen)
     if inspection.anomalies:
         yield ""
         most_first = sorted(inspection.anomalies.items(), key=lambda item: (-item[1], item[0]))
@@ -63,3 +71,20 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
         yield ""
         hints = ["--connections lists them", "'connspect show FILE ID' tells one", "--format json has everything"]
         yield from (screen.dim(line) for line in hanging(" ", hints, ", ", screen))
+
+
+def _reuse(findings: Sequence[Finding]) -> str:
+    """What was lost by not reusing connections, in a sentence: it is told of every endpoint."""
+    if len(findings) == 1:
+        title = findings[0].title
+        return f"{title[0].upper()}{title[1:]}."
+    opened, needed, avoidable, handshake_ns = (
+        sum(finding.measured[figure] for finding in findings)
+        for figure in ("opened", "connections_needed", "avoidable_opens", "handshake_ns_saved")
+    )
+    figures = f"{units.plural(opened, 'connection')} to {len(findings):,} endpoints opened, {needed:,} needed"
+    if not avoidable:
+        return f"No reuse lost: {figures}."
+    most = max(findings, key=lambda finding: int(finding.measured["avoidable_opens"]))
+    where = f"{most.measured['avoidable_opens']:,} of them at {most.endpoint}"
+    return f"{figures}: {avoidable:,} avoidable, {where}; {units.duration(handshake_ns)} of handshakes."

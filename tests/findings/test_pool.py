@@ -4,51 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import combinations, count
+from itertools import combinations
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.findings.pool import chains, one_at_a_time, pool_record, pool_uses, shared
-from inspector.records.connection import Announced, Connection, End, Estimate, Opened
-from tests.report.samples import MS, START_NS, connection, endpoint, exchange, http2, request, response
+from inspector.records.connection import Connection, End, Estimate, Opened
+from tests.findings.cases import opened
+from tests.report.samples import MS, START_NS, endpoint, http2
 
 SECOND = 1_000 * MS
-_ids = count()
 
 #: Jobs in small numbers, so that ends meet starts.
 JOBS = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 6)).map(lambda job: (job[0], job[0] + job[1])), max_size=7)
 EXPIRIES = st.none() | st.integers(0, 8)
 
 
-def opened(*spans_ms: tuple[int, int], end_ms: int, by: str = "client", said: Any = None, **changes: Any) -> Connection:
-    """A connection with requests at these times, opened 1 ms before the first, closed at `end_ms`."""
-    start_ms = spans_ms[0][0] - 1 if spans_ms else end_ms - 1
-    exchanges = [
-        exchange(i, request(4, first * MS), response(6, last * MS)) for i, (first, last) in enumerate(spans_ms)
-    ]
-    record = connection(
-        id=next(_ids),
-        start_ns=START_NS + start_ms * MS,
-        end_ns=START_NS + end_ms * MS,
-        exchanges=exchanges,
-        requests=len(exchanges),
-    )
-    assert record.closed is not None
-    record.closed.by = by  # type: ignore[assignment]
-    record.closed.time_ns = START_NS + end_ms * MS
-    record.closed.idle_ns = (end_ms - (spans_ms[-1][1] if spans_ms else start_ms)) * MS
-    if said is not None:
-        last_ms = spans_ms[-1][1]
-        record.closed.announced = Announced(said, "connection-close", 6, START_NS + last_ms * MS)
-    for name, value in changes.items():
-        setattr(record, name, value)
-    return record
-
-
 def figures(*connections: Connection, timeout_ms: int | None = None) -> tuple[int, int, int]:
     """Opened, needed, opened beside an idle one."""
+    for number, connection in enumerate(connections):
+        connection.id = number
     uses = pool_uses(connections, None if timeout_ms is None else timeout_ms * MS)
     return tuple(sum(getattr(use, name) for use in uses) for name in ("opened", "needed", "idle_at_open"))
 
@@ -69,17 +46,17 @@ def test_open_beside_an_idle_connection_is_counted() -> None:
 
 
 def test_connection_that_is_said_to_close_is_not_idle() -> None:
-    first = opened((0, 5), end_ms=500, said="client")
+    first = opened((0, 5), end_ms=500, said="client connection-close")
     assert figures(first, opened((100, 105), end_ms=500)) == (2, 1, 0)
 
 
 def test_connections_that_the_server_ended_were_needed() -> None:
-    limited = [opened((t, t + 5), end_ms=t + 6, by="server", said="server") for t in (0, 10, 20)]
+    limited = [opened((t, t + 5), end_ms=t + 6, by="server", said="server connection-close") for t in (0, 10, 20)]
     assert figures(*limited, opened((30, 35), end_ms=40)) == (4, 4, 0)
 
 
 def test_server_that_obeys_a_client_did_not_end_it() -> None:
-    asked = [opened((t, t + 5), end_ms=t + 6, by="server", said="client") for t in (0, 10, 20)]
+    asked = [opened((t, t + 5), end_ms=t + 6, by="server", said="client connection-close") for t in (0, 10, 20)]
     assert figures(*asked) == (3, 1, 0)
 
 

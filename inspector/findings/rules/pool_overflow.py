@@ -1,0 +1,138 @@
+"""pool-overflow: a client opens more connections than its pool keeps, and throws the surplus away after one request.
+
+The pattern: opened beside others, one request, closed by the client as soon as the response was there, while a
+connection of the same pool lives on. A client without a pool looks different: there none lives on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Annotated
+
+from msgspec import Struct
+
+from inspector.findings.case import IDLE_LEAST_NS, Case, decided_by
+from inspector.findings.pool import PoolUse
+from inspector.findings.rule import Rule, closing, conclude
+from inspector.findings.words import count, of_all
+from inspector.records.connection import Connection
+from inspector.records.field import says
+from inspector.records.finding import Finding
+
+
+class PoolOverflow(Struct):
+    """What was measured."""
+
+    kept: Annotated[int, says("Connections that lived on, and were used again or waited to be.")]
+    surplus: Annotated[int, says("Connections that the client closed right after their one request.")]
+    max_open_at_once: Annotated[int, says("Most connections that the client had open at one time.")]
+
+
+class Thresholds(Struct, frozen=True):
+    """Numbers that decide."""
+
+    least: Annotated[int, says("So many surplus connections at least.")] = 2
+
+
+LIMITS = Thresholds()
+
+
+def surplus(use: PoolUse) -> Sequence[Connection]:
+    """The connections that a pool had no room for; none where it is another pattern."""
+    if use.kind != "http/1" or use.opened < LIMITS.least + 1:
+        return ()
+    thrown = [connection for connection in use.connections if _is_thrown_away(connection)]
+    if len(thrown) < LIMITS.least:
+        return ()
+    numbers = {connection.id for connection in thrown}
+    kept = sorted(_life(c) for c in use.connections if c.id not in numbers and _is_kept(c))
+    if not kept:
+        return ()
+    firsts = [first for first, _ in kept]
+    latest = list(accumulate((last for _, last in kept), max))
+    beside = []
+    for connection in thrown:
+        before = bisect_right(firsts, connection.start_ns)
+        if before and latest[before - 1] > _life(connection)[1]:
+            beside.append(connection)
+    return beside if len(beside) >= LIMITS.least else ()
+
+
+def _is_thrown_away(connection: Connection) -> bool:
+    closed = connection.closed
+    if closed is None or decided_by(closed) == "server" or len(connection.exchanges) != 1:
+        return False
+    exchange = connection.exchanges[0]
+    if not exchange.complete or exchange.response is None or exchange.response.persistent is False:
+        return False
+    asked = exchange.request is not None and exchange.request.persistent is False
+    return not asked and closed.idle_ns is not None and closed.idle_ns < IDLE_LEAST_NS
+
+
+def _is_kept(connection: Connection) -> bool:
+    """Used again, or left waiting for that."""
+    closed = connection.closed
+    if len(connection.exchanges) > 1:
+        return True
+    return bool(connection.exchanges) and (closed is None or (closed.idle_ns or 0) >= IDLE_LEAST_NS)
+
+
+def _life(connection: Connection) -> tuple[int, int]:
+    """From its SYN to its close; a connection that is still open outlives all others."""
+    return connection.start_ns, 1 << 63 if connection.closed is None else connection.closed.time_ns
+
+
+def _judge(case: Case) -> Iterator[Finding]:
+    if len(case.client_ended) < LIMITS.least:
+        return
+    for use in case.uses:
+        thrown = surplus(use)
+        if not thrown:
+            continue
+        numbers = {connection.id for connection in thrown}
+        kept = sum(connection.id not in numbers and _is_kept(connection) for connection in use.connections)
+        most = _most_at_once(use.connections)
+        yield conclude(
+            "pool-overflow",
+            "warning",
+            case,
+            thrown,
+            title=f"the client's pool for {case.place} is too small: {of_all(len(thrown), use.opened)} connections "
+            "were thrown away after one request",
+            how=f"up to {most:,} connections were open at once; {count(kept, 'connection')} lived on, the others were "
+            "closed by the client right after their response",
+            measured=PoolOverflow(kept, len(thrown), most),
+            evidence=[closing(connection) for connection in thrown],
+            clause="tcp.flags.syn == 1 || tcp.flags.fin == 1 || tcp.flags.reset == 1",
+            client=use.client,
+            advice=f"let the pool keep {most:,} connections, or let it make requests wait for one",
+        )
+
+
+def _most_at_once(connections: Sequence[Connection]) -> int:
+    changes = sorted(change for c in connections for change in ((c.start_ns, 1), (_life(c)[1], -1)))
+    most = now = 0
+    for _, change in changes:
+        now += change
+        most = max(most, now)
+    return most
+
+
+RULES = (
+    Rule(
+        code="pool-overflow",
+        when="a client opens connections side by side, closes some of them right after one request, and keeps others",
+        severity="warning",
+        measured=PoolOverflow,
+        thresholds=LIMITS,
+        meaning="More requests run at once than the client's pool keeps connections. The pool opens further ones and "
+        "throws them away when they come back, so that the next burst opens them anew.",
+        example="urllib3's PoolManager(maxsize=1) under three threads: three connections, two of them closed after one "
+        'request, and in the log "Connection pool is full, discarding connection".',
+        advice="Make the pool as large as the number of requests that run at once, or let requests wait for a "
+        "connection: in requests, HTTPAdapter(pool_maxsize=N, pool_block=True) for N threads.",
+        judge=_judge,
+    ),
+)

@@ -1,0 +1,60 @@
+"""A pool that is too small, and what only looks like it."""
+
+from __future__ import annotations
+
+from tests.findings.cases import conclude, opened
+
+KEPT = (0, 50), (60, 65)
+
+
+def test_surplus_is_thrown_away_while_others_live_on() -> None:
+    surplus = [opened((1, 40 + i), end_ms=41 + i) for i in range(4)]
+    findings = conclude(opened(*KEPT, end_ms=500), *surplus)
+    finding = findings["pool-overflow"]
+    assert finding.severity == "warning"
+    assert finding.measured == {"kept": 1, "surplus": 4, "max_open_at_once": 5}
+    assert finding.connections == [1, 2, 3, 4]
+    assert finding.title == (
+        "the client's pool for shop.test 10.0.0.1:8001 is too small: "
+        "4 of 5 connections were thrown away after one request"
+    )
+    assert finding.advice is not None
+    assert "5 connections" in finding.advice
+    assert "client-never-reuses" not in findings, "one cause, one finding"
+
+
+def test_connection_that_is_left_waiting_lives_on() -> None:
+    surplus = [opened((1, 40), end_ms=41) for _ in range(2)]
+    assert "pool-overflow" in conclude(opened((0, 50), end_ms=None), *surplus)
+
+
+def test_one_surplus_connection_is_no_pattern() -> None:
+    assert "pool-overflow" not in conclude(opened(*KEPT, end_ms=500), opened((1, 40), end_ms=41))
+
+
+def test_bursts_are_thrown_away_again_and_again_and_cost() -> None:
+    bursts = [opened((t + i, t + 40 + i), end_ms=t + 41 + i) for t in (0, 100, 200, 300) for i in (1, 2, 3)]
+    findings = conclude(opened(*((t, t + 60) for t in (0, 100, 200, 300)), end_ms=900), *bursts)
+    assert findings["pool-overflow"].measured == {"kept": 1, "surplus": 12, "max_open_at_once": 4}
+    assert "client-never-reuses" not in findings
+
+
+def test_client_without_a_pool_keeps_none() -> None:
+    threads = [opened((t + i, t + 5 + i), end_ms=t + 6 + i) for t in range(0, 100, 10) for i in (0, 1, 2)]
+    findings = conclude(*threads)
+    assert "pool-overflow" not in findings
+    assert "client-never-reuses" in findings
+
+
+def test_connections_that_end_after_the_kept_one_are_no_surplus() -> None:
+    assert "pool-overflow" not in conclude(opened(*KEPT, end_ms=66), *(opened((1, 80), end_ms=81) for _ in range(3)))
+
+
+def test_connections_that_the_server_closed_are_no_surplus() -> None:
+    closed = [opened((1, 40), end_ms=41, by="server", said="server connection-close") for _ in range(3)]
+    assert "pool-overflow" not in conclude(opened(*KEPT, end_ms=500), *closed)
+
+
+def test_connections_that_said_close_are_no_surplus() -> None:
+    closed = [opened((1, 40), end_ms=41, said="client connection-close") for _ in range(3)]
+    assert "pool-overflow" not in conclude(opened(*KEPT, end_ms=500), *closed)
