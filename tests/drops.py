@@ -87,7 +87,7 @@ def _connections(packets: list[Packet], interfaces: list[Interface], keys: bytes
         ends = _ends(connection)
         nth = sum(known[:-1] == ends for known in found)
         record = to_builtins(connection)
-        del record["id"]
+        del record["id"], record["findings"]  # these are about others, too
         found[(*ends, nth)] = record
     return found
 
