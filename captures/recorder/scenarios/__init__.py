@@ -17,6 +17,7 @@ _FAMILIES = (
     "http2_servers",
     "http2_clients",
     "http2_messages",
+    "server_ends",
     "pools",
     "inside",
 )

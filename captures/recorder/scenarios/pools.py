@@ -82,6 +82,40 @@ for visitor in visitors:
     visitor.join()
 """
 
+LAZY = """
+import threading, time, httpx
+
+def visit(pause):
+    with httpx.Client() as client:
+        client.get("http://shop.test:8001/a")
+        time.sleep(pause)
+        client.get("http://shop.test:8001/a")
+
+visitors = [threading.Thread(target=visit, args=(pause,)) for pause in (5.4, 6.2, 7)]
+for visitor in visitors:
+    visitor.start()
+    time.sleep(0.2)
+for visitor in visitors:
+    visitor.join()
+"""
+
+POLLS = """
+import time, requests
+
+with requests.Session() as session:
+    for _ in range(6):
+        session.get("http://shop.test:8001/a")
+        time.sleep(1.6)
+"""
+
+GET_POLLS = """
+import time, requests
+
+for _ in range(8):
+    requests.get("http://shop.test:8001/a")
+    time.sleep(0.7)
+"""
+
 HTTPX_MULTIPLEX = """
 import asyncio, ssl, httpx
 
@@ -214,6 +248,54 @@ def pool_nearly_too_long(stage: Stage) -> None:
     for account in client.accounts:
         of = facts.connection(account.local, account.remote)
         stage.say("nginx keepalive_timeout", of, closed={"by": "server", "idle_ns": facts.about(3e9, 1e8)})
+
+
+@scenario(
+    "httpx-lazy-expiry",
+    ran="three httpx.Client as they come that come back after 5.4 s, 6.2 s and 7 s; nginx",
+    seen="the old connection is closed by the client when it comes back, and not when it expired: at 5 s",
+)
+def httpx_lazy_expiry(stage: Stage) -> None:
+    """A limit that is looked at when the pool is used: nothing on the wire shows it."""
+    nginx = stage.nginx()
+    with stage.capture():
+        client = stage.python_client(LAZY, "httpx")
+    stage.learn_sockets(client.accounts)
+    stage.learn_nginx(nginx)
+    assert len(client.accounts) == 6
+
+
+@scenario(
+    "session-polls-slowly",
+    ran="a requests.Session that fetches every 1.6 s, six times; nginx `keepalive_timeout 1s`",
+    seen="a connection for each request, because the server has closed the last one each time",
+)
+def session_polls_slowly(stage: Stage) -> None:
+    """A pool cannot keep what the server does not."""
+    nginx = stage.nginx("keepalive_timeout 1s;")
+    with stage.capture():
+        client = stage.python_client(POLLS, "requests")
+    stage.learn_sockets(client.accounts)
+    stage.learn_nginx(nginx)
+    assert len(client.accounts) == 6
+    for account in client.accounts[:5]:
+        of = facts.connection(account.local, account.remote)
+        stage.say("nginx keepalive_timeout", of, closed={"by": "server", "idle_ns": facts.about(1e9, 1e8)})
+
+
+@scenario(
+    "requests-get-polls",
+    ran="requests.get every 0.7 s, eight times; nginx with its defaults",
+    seen="a connection for each request, closed by the client, although nginx would have kept it",
+)
+def requests_get_polls(stage: Stage) -> None:
+    """The same to the eye, and another's fault."""
+    nginx = stage.nginx()
+    with stage.capture():
+        client = stage.python_client(GET_POLLS, "requests")
+    stage.learn_sockets(client.accounts)
+    stage.learn_nginx(nginx)
+    stage.say("program", facts.endpoint(ENDPOINT), opened=8, closed={"client_fin": 8})
 
 
 def _long_wire(network: Network) -> None:
