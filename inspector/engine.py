@@ -5,32 +5,37 @@ No I/O, no clock: the only inputs are batches and the times in them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from inspector.bounds import Bounds
 from inspector.bytestream import FROM_CLIENT, StreamChunk, StreamSink
 from inspector.events import Event
 from inspector.findings.judge import judge
 from inspector.inspection import Inspection
-from inspector.packets.batch import RawBatch
+from inspector.packets.batch import BATCH_BOUNDARY, RawBatch
 from inspector.packets.decode import PacketDecoder
 from inspector.protocols.decoder import Emit, StreamDecoder, Switch, renumbered
 from inspector.protocols.detect import H2C, HTTP1, TLS, Decoders, DetectingDecoder, decoder_for
 from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.protocols.http1.plain import read_plain
 from inspector.protocols.tls.keylog import KeyLog
-from inspector.records.builder import after_close, connection_record
-from inspector.records.capture import CaptureRecord
+from inspector.records.builder import after_close, connection_record, lives
+from inspector.records.capture import CaptureRecord, History
 from inspector.records.connection import Connection
-from inspector.records.endpoints import EndpointBook, Unfinished
+from inspector.records.endpoint import EndpointRecord
+from inspector.records.endpoints import FOLDED_AFTER, EndpointBook, Unfinished
 from inspector.records.event import EventRecord
 from inspector.records.exchanges import ExchangeBook
 from inspector.records.log import EventLog
+from inspector.records.long_book import LongBook
 from inspector.records.resolved import ResolvedNames
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.tracker import Tracker
@@ -112,6 +117,8 @@ class Options:
     """TLS secrets; more may be added while packets are fed, before those that need them."""
     names: bool = True
     """Take server names from the traffic."""
+    bounds: Bounds | None = None
+    """What is kept of a capture without end; None: everything."""
     on_connection: Callable[[Connection], None] | None = None
     """Told of each selected connection once it has ended (2 s of capture time after its last close)."""
     on_event: Callable[[EventRecord], None] | None = None
@@ -129,14 +136,15 @@ class Inspector:
         self._tracker = Tracker(self._open_stream, self._keep_log if options.events else None, self._read_whole)
         self._log = EventLog(options.show_secrets)
         self._endpoints = EndpointBook()
-        self._capture = CaptureRecord([], 0, 0, {}, None, None, None, [])
+        history = None if options.bounds is None else History(options.bounds.history)
+        self._capture = CaptureRecord([], 0, 0, {}, None, None, None, [], history)
         self._connections: dict[int, Connection] = {}
         self._events: list[EventRecord] = []
         self._anomalies: dict[str, int] = {}
         self._resolved = ResolvedNames()
         self._unfinished: dict[int, Unfinished] = {}
         """What the last snapshot said of connections that were not over, by id."""
-        self._told_late: set[int] = set()
+        self._told_late: dict[int, None] = {}
         """Ids of connections whose late segments are no news: they were told of, or are of no interest. At most one a
         connection."""
 
@@ -158,6 +166,8 @@ class Inspector:
             self._record(connection)
         self._note_late()
         self._hand_on_events()
+        if self.options.bounds is not None:
+            self._let_go(self.options.bounds, batch)
 
     def finish(self, complete: Callable[[CaptureRecord], None] | None = None) -> Inspection:
         """No more packets: close the books. `complete` adds to the capture's record what its source alone knows; it
@@ -167,14 +177,20 @@ class Inspector:
         self._hand_on_events()
         if complete is not None:
             complete(self._capture)
+        if self.options.bounds is not None:
+            ended = [number for number, connection in self._connections.items() if connection.closed is not None]
+            self._let_go_of(ended[: max(0, len(ended) - self.options.bounds.history)])
         endpoints = self._endpoints.records()
         connections = [connection for _, connection in sorted(self._connections.items())]
+        findings = judge(self._capture, endpoints, connections)
+        if self._capture.history is not None and self._capture.history.connections:
+            _without_pools(endpoints, connections)
         return Inspection(
             capture=self._capture,
             endpoints=endpoints,
             connections=connections,
             unlisted=self._endpoints.unlisted,
-            findings=judge(self._capture, endpoints, connections),
+            findings=findings,
             anomalies=dict(sorted(self._anomalies.items())),
             events=sorted(self._events, key=lambda event: (event.time_ns, event.packet)),
         )
@@ -215,7 +231,8 @@ class Inspector:
 
     def _open_stream(self, connection: TcpConnection, start: StreamChunk | None) -> StreamDecoder:
         """The first payload of a connection: somebody must read it and keep the books."""
-        book = ExchangeBook(self.options.show_secrets)
+        show_secrets, bounds = self.options.show_secrets, self.options.bounds
+        book = ExchangeBook(show_secrets) if bounds is None else LongBook(show_secrets, bounds)
         connection.book = book
         emit: Callable[[Event], None] = book.take
         if connection.log is not None:
@@ -246,10 +263,10 @@ class Inspector:
         record = self._describe(connection, book)
         connection.sink = connection.book = None  # they refer back to the connection: it would be garbage in a circle
         if options.select is not None and not options.select(record):
-            self._told_late.add(record.id)
+            self._told_late[record.id] = None
             return
         if connection.late:
-            self._told_late.add(record.id)
+            self._told_late[record.id] = None
         for anomaly in record.anomalies:
             self._anomalies[anomaly.code] = self._anomalies.get(anomaly.code, 0) + 1
         listed = self._endpoints.add(record, book)
@@ -283,11 +300,41 @@ class Inspector:
         for late in self._tracker.take_late():
             if late.connection in self._told_late:
                 continue
-            self._told_late.add(late.connection)
+            self._told_late[late.connection] = None
             anomaly = after_close(late.packet)
             self._anomalies[anomaly.code] = self._anomalies.get(anomaly.code, 0) + 1
             if late.connection in self._connections:
                 self._connections[late.connection].anomalies.append(anomaly)
+
+    # ---- a capture without end
+
+    def _let_go(self, bounds: Bounds, batch: RawBatch) -> None:
+        """Keep no more than `bounds`. Connections and endpoints are looked at where batches are always cut, so that
+        it makes no difference where else they are."""
+        history = self._capture.history
+        assert history is not None
+        if len(batch) and not (batch.first_packet + len(batch) - 1) % BATCH_BOUNDARY:
+            for connection in self._tracker.let_go(bounds):
+                self._record(connection)
+            if self._endpoints.since_folded >= FOLDED_AFTER:
+                # Of others than those selected nothing is known before they end.
+                going_on = {} if self.options.select is not None else lives(self._tracker.unfinished)
+                for connections in self._endpoints.fold(bounds, going_on):
+                    history.endpoints += 1
+                    history.endpoint_connections += connections
+        self._let_go_of(_first(self._connections, len(self._connections) - bounds.history))
+        for number in _first(self._told_late, len(self._told_late) - 2 * bounds.remembered):
+            del self._told_late[number]
+        gone = max(0, len(self._events) - bounds.events)
+        del self._events[:gone]
+        history.events += gone
+
+    def _let_go_of(self, connections: Sequence[int]) -> None:
+        """These ended connections are in the totals only."""
+        for number in connections:
+            del self._connections[number]
+        assert self._capture.history is not None
+        self._capture.history.connections += len(connections)
 
     def _hand_on_events(self) -> None:
         if not self.options.events:
@@ -299,6 +346,19 @@ class Inspector:
         else:
             for event in events:
                 self.options.on_event(event)
+
+
+def _without_pools(endpoints: Sequence[EndpointRecord], connections: Sequence[Connection]) -> None:
+    """What a pool had needed is not known of endpoints of which not all connections are kept."""
+    kept = Counter((connection.server.ip, connection.server.port) for connection in connections)
+    for endpoint in endpoints:
+        if kept[endpoint.ip, endpoint.port] < endpoint.connections:
+            endpoint.pool = None
+
+
+def _first(entries: dict[int, Any], count: int) -> list[int]:
+    """The keys of the entries that were made first."""
+    return list(islice(entries, max(0, count)))
 
 
 def _book(connection: TcpConnection) -> ExchangeBook | None:

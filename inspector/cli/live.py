@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from inspector.sources.live import LiveSource
 
 #: Objects made, and collections of the younger generation, before one of each generation.
-_COLLECTED_AFTER = (100_000, 20, 50)
+COLLECTED_AFTER = (100_000, 20, 50)
 
 _ENDING = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
@@ -135,9 +135,11 @@ def _ndjson(source: LiveSource, keeping: Keeping, shared: Shared, output: Output
 
 
 def _options(shared: Shared, **others: object) -> Options:
+    from inspector.bounds import Bounds
     from inspector.cli.read import engine_options
 
-    return engine_options(shared)(**others)
+    options = engine_options(shared)(**others)
+    return options if options.bounds is not None else replace(options, bounds=Bounds())
 
 
 def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Shared, output: Output) -> Inspection:
@@ -149,14 +151,18 @@ def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Sha
     from inspector.engine import Inspector
     from inspector.protocols.tls.keylog import KeyLog
 
-    keys = FollowedKeys(key_logs(shared.keylog), KeyLog(growing=True), shared.warn)
+    keys = FollowedKeys(
+        key_logs(shared.keylog),
+        KeyLog(growing=True, most=None if options.bounds is None else options.bounds.secrets),
+        shared.warn,
+    )
     inspector = Inspector(replace(options, keys=keys.log))
     status = LiveStatus(source, not shared.quiet and not (shared.format == "ndjson" and output.terminal))
     first_seen = False
     # There is next to nothing to collect (see reading.py), but this may run for days: it is looked for seldom.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_COLLECTED_AFTER)
+    gc.set_threshold(*COLLECTED_AFTER)
     try:
         for batch in source:
             if len(batch) and not first_seen:

@@ -76,6 +76,15 @@ _OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     (_READ, ("-n", "no_names"), {"is_flag": True, "help": "Addresses only, no names from the traffic."}),
     (
         _READ,
+        ("--history",),
+        {
+            "type": click.IntRange(0),
+            "metavar": "N",
+            "help": "Keep only the last N ended connections; older ones are in the totals. live: 10000, unless given.",
+        },
+    ),
+    (
+        _READ,
         ("-j", "--jobs"),
         {"type": click.IntRange(1), "default": 1, "metavar": "N", "help": "Processes. More than 1 is not built yet."},
     ),
@@ -99,6 +108,7 @@ class Shared:
     until: Moment | None
     keylog: tuple[str, ...]
     no_names: bool
+    history: int | None
     jobs: int
     quiet: bool
     verbose: bool

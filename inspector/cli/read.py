@@ -103,11 +103,13 @@ def _read_parquet(paths: Sequence[str], shared: Shared) -> int:
 
 def engine_options(shared: Shared) -> Callable[..., Options]:
     """The engine's options, but for those that a format decides."""
+    from inspector.bounds import Bounds
     from inspector.engine import Options
 
     selection = shared.selection()
     return partial(
         Options,
+        bounds=None if shared.history is None else Bounds(shared.history),
         select=selection if selection else None,
         show_secrets=shared.show_secrets,
         events=shared.events,

@@ -27,7 +27,10 @@ def judge(
     by_endpoint: dict[tuple[str, int], list[Connection]] = {(e.ip, e.port): [] for e in endpoints}
     by_id: dict[int, Connection] = {}
     for connection in connections:
-        by_endpoint[connection.server.ip, connection.server.port].append(connection)
+        theirs = by_endpoint.get((connection.server.ip, connection.server.port))
+        if theirs is None:  # its endpoint has been let go
+            continue
+        theirs.append(connection)
         by_id[connection.id] = connection
         if connection.findings:
             connection.findings = []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from inspector.bytestream import FROM_SERVER
 from inspector.endpoints import ip_text
 from inspector.events import TlsAccount, Upgraded
 from inspector.records.carried import Grpc, ProxyProtocol, WebSocket, proxy_record, websocket_record
-from inspector.records.closing import closing, server_closed
+from inspector.records.closing import closed_ns, closing, server_closed
 from inspector.records.connection import (
     Anomaly,
     Connection,
@@ -25,6 +26,7 @@ from inspector.records.exchanges import Close, ExchangeBook, host_of
 from inspector.records.http2 import Http2, http2_record
 from inspector.records.layers import Layers
 from inspector.records.redact import redacted
+from inspector.records.tally import OPEN
 from inspector.records.tls import tls_record
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.side import Side
@@ -105,6 +107,16 @@ def connection_record(
         _anomalies(tcp, book, show_secrets),
         [],  # findings
     )
+
+
+def lives(connections: Iterable[TcpConnection]) -> dict[tuple[str, int], list[tuple[int, int | None]]]:
+    """When connections that have no record yet began and were closed, by server."""
+    found: dict[tuple[str, int], list[tuple[int, int | None]]] = {}
+    for tcp in connections:
+        if opening(tcp) in OPEN:
+            server = _server_end(*tcp.server)
+            found.setdefault((server.ip, server.port), []).append((tcp.first_ns, closed_ns(tcp)))
+    return found
 
 
 def opening(tcp: TcpConnection) -> Opening:

@@ -39,6 +39,16 @@ class Problem(Struct):
     what: Annotated[str, says("What is wrong, for a person.")]
 
 
+class History(Struct):
+    """What was let go of in a capture without end: it is in the counts only."""
+
+    kept: Annotated[int, says("Ended connections that are kept, the last ones.")]
+    connections: Annotated[int, says("Ended connections that are in the counts of their endpoints only.")] = 0
+    endpoints: Annotated[int, says("Endpoints that are no longer listed: those that were quiet longest.")] = 0
+    endpoint_connections: Annotated[int, says("Their connections, which are counted here only.")] = 0
+    events: Annotated[int, says("Events that are no longer in the event log.")] = 0
+
+
 class CaptureRecord(Struct):
     """What was read. packets == tcp_segments + sum(skipped)."""
 
@@ -50,6 +60,7 @@ class CaptureRecord(Struct):
     last_ns: Annotated[int | None, says("Time of the latest packet, since the Unix epoch.")]
     dropped: Annotated[Dropped | None, says("Losses of the capturing system; null when it did not say.")]
     problems: Annotated[list[Problem], says("Damage, by file.")]
+    history: Annotated[History | None, says("What a live capture let go of; null where everything is kept.")] = None
 
 
 class Report(Struct):

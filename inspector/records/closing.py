@@ -31,6 +31,12 @@ def server_closed(connection: Connection) -> int | None:
     return min(server.fin_packet, server.rst_packet)
 
 
+def closed_ns(connection: Connection) -> int | None:
+    """When it was closed first; None for a connection that is still open."""
+    ends = _ends(connection)
+    return _order(connection, ends)[0][3] if ends else None
+
+
 def closing(
     connection: Connection, sign: Sign | None, layers: Layers | None, refused: bool, capture_end_ns: int
 ) -> Closed | None:

@@ -1,73 +1,81 @@
 """From connections to endpoints: what all connections to one server ip and port add up to.
 
-Each connection is added once it has ended; what cannot be added up (medians, the most at one time) is kept as packed
-numbers, eight bytes each, and worked out at the end.
+Each connection is added once it has ended: counted with those of its kind, and what cannot be added up (medians, the
+most at one time) is kept as packed numbers, eight bytes each, and worked out at the end. Of a capture without end it is
+folded from time to time: kinds become a tally, many numbers a spread, and the most at one time is worked out so far.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from operator import is_
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from inspector.records.connection import Announcement, CloseHow, Connection, Estimate, Side
+from inspector.bounds import Bounds
+from inspector.records.connection import Connection
 from inspector.records.endpoint import (
-    AnnouncedCount,
-    Client,
-    ClosedCounts,
-    Decided,
     EndpointRecord,
     Handshakes,
     Headers,
     Idle,
     IdleBeforeClose,
     RequestHeaders,
-    RequestsPerConnection,
     ResponseHeaders,
     TcpHandshakes,
     TlsHandshakes,
 )
 from inspector.records.exchange import Exchange
 from inspector.records.exchanges import ExchangeBook
+from inspector.records.spread import Spread
+from inspector.records.tally import OPEN, OTHERS, Kind, Tally, by_count, fewer
 
-_T = TypeVar("_T")
-#: Who announced a close, how, who closed then, and how.
-_Announced = tuple[Side, Announcement, Side, CloseHow]
-_K = TypeVar("_K", str, _Announced)
-
-#: Openings that led to a connection, which is then closed or still open.
-_OPEN = frozenset({"handshake", "mid-stream", "half-open"})
 #: Unanswered connections of an endpoint that are listed; further ones are only counted.
 LISTED_UNANSWERED = 100_000
+#: Connections that are added before everything is folded again.
+FOLDED_AFTER = 16_384
+
+#: By host and port.
+Key = tuple[str, int]
+#: When connections were opened, and closed; None: they are open.
+Lives = Sequence[tuple[int, int | None]]
+_FOREVER_NS = 1 << 62
 
 
-class _Kind(NamedTuple):
-    """What is counted of a connection: those that look the same are counted together."""
+class _Past(NamedTuple):
+    """What was folded of one endpoint."""
 
-    how: str
-    protocol: str
-    name: str | None
-    client: str
-    """Its ip."""
-    agent: str | None
-    closed: str | None
-    """By whom and how; None while open."""
-    decided: str | None
-    announced: _Announced | None
-    requests: int | None
-    estimate: int | None
-    """Exchanges, where it is encrypted."""
+    tally: Tally
+    idle: Mapping[str, Spread]
+    """Idle times before a close, by who closed."""
+    handshakes: Spread
+    tls_handshakes: Spread
+    most_at_once: int
+
+
+_NO_PAST = _Past(Tally(), {"client": Spread(), "server": Spread()}, Spread(), Spread(), 0)
 
 
 class _Sums:
     """What is known of one endpoint so far."""
 
     __slots__ = (
-        *("added", "ends", "first_packet", "handshakes", "idle", "ip", "kinds", "port", "requests_say"),
+        *(
+            "active",
+            "added",
+            "ends",
+            "first_packet",
+            "handshakes",
+            "idle",
+            "ip",
+            "kinds",
+            "past",
+            "port",
+            "requests_say",
+        ),
         *("responses_say", "responses_say_keep_alive", "starts", "tls_handshakes", "tls_resumed", "unanswered"),
     )
 
@@ -75,8 +83,11 @@ class _Sums:
         self.ip, self.port, self.first_packet = ip, port, first_packet
         self.added = 0
         """Connections that were added."""
-        self.kinds: dict[_Kind, int] = {}
-        """Connections by kind, in the order of first appearance."""
+        self.active = 0
+        """How often everything had been folded when it was last seen that this endpoint has traffic."""
+        self.past = _NO_PAST
+        self.kinds: dict[Kind, int] = {}
+        """Connections by kind, in the order of first appearance, as everything below: those that were not folded."""
         self.unanswered = 0
         self.starts, self.ends = array("q"), array("q")
         """When each connection was opened and closed."""
@@ -121,6 +132,10 @@ class EndpointBook:
         """What `so_far` said last."""
         self.unlisted = 0
         """Unanswered connections that are counted here and listed nowhere."""
+        self.since_folded = 0
+        """Connections that were added."""
+        self._folded = 0
+        """How often."""
 
     def add(self, connection: Connection, book: ExchangeBook | None) -> bool:
         """Count a connection; False when it is one too many of an endpoint's unanswered ones to be listed."""
@@ -129,6 +144,7 @@ class EndpointBook:
         if sums is None:
             sums = self._sums[server.ip, server.port] = _Sums(server.ip, server.port, connection.first_packet)
         _add(sums, connection, book)
+        self.since_folded += 1
         if connection.opened.how == "unanswered":
             sums.unanswered += 1
             if sums.unanswered > LISTED_UNANSWERED:
@@ -148,6 +164,26 @@ class EndpointBook:
             more.setdefault((one.record.server.ip, one.record.server.port), []).append(one)
         self._recorded = {key: self._so_far(key, unfinished) for key, unfinished in more.items()}
         return [recorded.record for recorded in self._recorded.values()]
+
+    def fold(self, bounds: Bounds, going_on: Mapping[Key, Lives]) -> list[int]:
+        """Keep no more than `bounds` of what was added. `going_on`: connections that were not added yet.
+
+        Returns the connections of each endpoint that is let go."""
+        self.since_folded = 0
+        self._folded += 1
+        for key, sums in self._sums.items():
+            lives = going_on.get(key, ())
+            if sums.kinds or lives:
+                sums.active = self._folded
+            if sums.kinds:
+                _fold(sums, bounds, lives)
+        if len(self._sums) <= bounds.endpoints:
+            return []
+        ranked = sorted(self._sums.items(), key=lambda item: (item[1].past.tally.answered, item[1].active))
+        gone = ranked[: len(ranked) - bounds.endpoints]
+        for key, _ in gone:
+            del self._sums[key]
+        return [sums.added for _, sums in gone]
 
     def _so_far(self, key: tuple[str, int], unfinished: list[Unfinished]) -> _Recorded:
         sums, before = self._sums.get(key), self._recorded.get(key)
@@ -173,7 +209,7 @@ def _add(sums: _Sums, connection: Connection, book: ExchangeBook | None) -> None
     if connection.first_packet < sums.first_packet:
         sums.first_packet = connection.first_packet
     announced, estimate = closed.announced if closed is not None else None, connection.estimate
-    kind = _Kind(
+    kind = Kind(
         how,
         connection.protocol,
         connection.name,
@@ -187,7 +223,7 @@ def _add(sums: _Sums, connection: Connection, book: ExchangeBook | None) -> None
         estimate.exchanges if estimate is not None else None,
     )
     sums.kinds[kind] = sums.kinds.get(kind, 0) + 1
-    if how in _OPEN:
+    if how in OPEN:
         _add_life(sums, connection)
     for exchange in connection.exchanges:
         request, response = exchange.request, exchange.response
@@ -195,9 +231,21 @@ def _add(sums: _Sums, connection: Connection, book: ExchangeBook | None) -> None
             _count(sums.requests_say, request.connection, 1)
         if response is not None and response.connection is not None:
             _count(sums.responses_say, response.connection, 1)
-    if book is not None and book.responses_say_keep_alive is not None:
+    if book is not None:
+        _add_said(sums, book)
+
+
+def _add_said(sums: _Sums, book: ExchangeBook) -> None:
+    """What messages said that is in no exchange."""
+    if book.responses_say_keep_alive is not None:
         for value, times in book.responses_say_keep_alive.items():
             _count(sums.responses_say_keep_alive, value, times)
+    left_out = book.left_out
+    if left_out is not None:
+        for value, times in left_out.requests_say.items():
+            _count(sums.requests_say, value, times)
+        for value, times in left_out.responses_say.items():
+            _count(sums.responses_say, value, times)
 
 
 def _agent(exchanges: list[Exchange]) -> str | None:
@@ -227,101 +275,79 @@ def _count(counts: dict[str, int], what: str, times: int) -> None:
     counts[what] = counts.get(what, 0) + times
 
 
+def _fold(sums: _Sums, bounds: Bounds, lives: Lives) -> None:
+    """Add up what can be added up, in bounded room."""
+    past = sums.past
+    most = max(past.most_at_once, _most_at_once(sums.starts, sums.ends, lives))
+    sums.past = _Past(
+        past.tally.with_kinds(sums.kinds).cut(bounds),
+        {side: _folded(spread, sums.idle[side], bounds.measured) for side, spread in past.idle.items()},
+        _folded(past.handshakes, sums.handshakes, bounds.measured),
+        _folded(past.tls_handshakes, sums.tls_handshakes, bounds.measured),
+        most,
+    )
+    sums.kinds = {}
+    sums.starts, sums.ends = array("q"), array("q")
+    sums.requests_say = fewer(sums.requests_say, bounds.listed)
+    sums.responses_say = fewer(sums.responses_say, bounds.listed)
+    sums.responses_say_keep_alive = fewer(sums.responses_say_keep_alive, bounds.listed)
+
+
+def _folded(spread: Spread, values: array[int], most: int) -> Spread:
+    """The spread with these values, which are gone then, if they are more than may stay as they are."""
+    if len(values) <= most:
+        return spread
+    spread = spread.with_values(values)
+    del values[:]
+    return spread
+
+
 def _record(sums: _Sums) -> EndpointRecord:
-    kinds = sums.kinds
-    hows = _tally(kinds, lambda kind: kind.how)
-    alive = {kind: count for kind, count in kinds.items() if kind.how in _OPEN}
-    whole = {
-        kind: n for kind, n in alive.items() if kind.how == "handshake" and kind.closed and kind.requests is not None
-    }
-    names = _by_count(_tally(kinds, lambda kind: kind.name))
+    past = sums.past
+    tally = past.tally.with_kinds(sums.kinds)
+    hows, names = tally.hows, by_count(tally.names)
     return EndpointRecord(
         ip=sums.ip,
         port=sums.port,
-        name=next(iter(names), None),
+        name=next((name for name in names if name != OTHERS), None),
         names=names,
-        protocols=_by_count(_tally(kinds, lambda kind: kind.protocol)),
-        clients=_clients(kinds),
-        connections=sum(kinds.values()),
+        protocols=by_count(tally.protocols),
+        clients=tally.client_list(),
+        connections=sum(hows.values()),
         opened=hows.get("handshake", 0),
         already_open=hows.get("mid-stream", 0),
         refused=hows.get("refused", 0),
         unanswered=hows.get("unanswered", 0),
         half_open=hows.get("half-open", 0),
-        closed=ClosedCounts(**_tally(alive, lambda kind: kind.closed)),
-        decided=Decided(**_tally(alive, lambda kind: kind.decided)),
-        announced=_announced(alive),
-        still_open=sum(count for kind, count in alive.items() if kind.closed is None),
-        max_open_at_once=_most_at_once(sums.starts, sums.ends),
-        requests=_requests(alive),
-        estimate=_estimate(alive),
-        requests_per_connection=_per_connection(
-            _tally(whole, lambda kind: kind.requests), sum(alive.values()) - sum(whole.values())
+        closed=tally.closed_counts(),
+        decided=tally.decided_counts(),
+        announced=tally.announced_counts(),
+        still_open=tally.opened - sum(tally.closed.values()),
+        max_open_at_once=max(past.most_at_once, _most_at_once(sums.starts, sums.ends)),
+        requests=tally.known_requests(),
+        estimate=tally.estimate(),
+        requests_per_connection=tally.per_connection(),
+        idle_before_close=IdleBeforeClose(
+            client=_idle(past.idle["client"], sums.idle["client"]),
+            server=_idle(past.idle["server"], sums.idle["server"]),
         ),
-        idle_before_close=IdleBeforeClose(client=_idle(sums.idle["client"]), server=_idle(sums.idle["server"])),
         handshake=Handshakes(
-            tcp=TcpHandshakes(len(sums.handshakes), _over(sums.handshakes, median_ns)),
-            tls=TlsHandshakes(len(sums.tls_handshakes), _over(sums.tls_handshakes, median_ns), sums.tls_resumed),
+            tcp=TcpHandshakes(
+                past.handshakes.n + len(sums.handshakes),
+                _median(past.handshakes, sums.handshakes),
+            ),
+            tls=TlsHandshakes(
+                past.tls_handshakes.n + len(sums.tls_handshakes),
+                _median(past.tls_handshakes, sums.tls_handshakes),
+                sums.tls_resumed,
+            ),
         ),
         headers=Headers(
-            request=RequestHeaders(_by_count(sums.requests_say)),
-            response=ResponseHeaders(_by_count(sums.responses_say), _by_count(sums.responses_say_keep_alive)),
+            request=RequestHeaders(by_count(sums.requests_say)),
+            response=ResponseHeaders(by_count(sums.responses_say), by_count(sums.responses_say_keep_alive)),
         ),
         pool=None,
     )
-
-
-def _tally(kinds: dict[_Kind, int], of: Callable[[_Kind], _T | None]) -> dict[_T, int]:
-    """Connections by something of their kind; those without it are not counted."""
-    counts: dict[_T, int] = {}
-    for kind, count in kinds.items():
-        value = of(kind)
-        if value is not None:
-            counts[value] = counts.get(value, 0) + count
-    return counts
-
-
-def _announced(kinds: dict[_Kind, int]) -> list[AnnouncedCount]:
-    """Announced closes by who announced them, how, and who closed how; the most first."""
-    counts = _by_count(_tally(kinds, lambda kind: kind.announced))
-    return [
-        AnnouncedCount(by, how, closed_by, closed_how, count)
-        for (by, how, closed_by, closed_how), count in counts.items()
-    ]
-
-
-def _requests(kinds: dict[_Kind, int]) -> int | None:
-    """All requests that were seen; None where everything that was said was encrypted."""
-    known = {kind: count for kind, count in kinds.items() if kind.requests is not None}
-    if len(known) < len(kinds) and all(kind.protocol == "none" for kind in known):
-        return None
-    return sum((kind.requests or 0) * count for kind, count in known.items())
-
-
-def _estimate(kinds: dict[_Kind, int]) -> Estimate | None:
-    estimates = [kind.estimate * count for kind, count in kinds.items() if kind.estimate is not None]
-    return Estimate(sum(estimates), "records") if estimates else None
-
-
-def _clients(kinds: dict[_Kind, int]) -> list[Client]:
-    """The clients that got anywhere, the busiest first."""
-    clients: dict[tuple[str, str | None], Client] = {}
-    for kind, count in kinds.items():
-        if kind.client:
-            client = clients.setdefault((kind.client, kind.agent), Client(kind.client, kind.agent, 0, None))
-            client.opened += count if kind.how == "handshake" else 0
-            if kind.requests is not None:
-                client.requests = (client.requests or 0) + kind.requests * count
-    return sorted(clients.values(), key=_importance)
-
-
-def _importance(client: Client) -> tuple[int, int, str, str]:
-    return -client.opened, -(client.requests or 0), client.ip, client.user_agent or ""
-
-
-def _by_count(counts: dict[_K, int]) -> dict[_K, int]:
-    """The counts, the highest first, and in alphabetical order where they are equal."""
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def median_ns(values: Iterable[int]) -> int:
@@ -331,42 +357,33 @@ def median_ns(values: Iterable[int]) -> int:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) // 2
 
 
-def _over(values: array[int], function: Callable[[Iterable[int]], int]) -> int | None:
-    return function(values) if values else None
+def _median(spread: Spread, values: array[int]) -> int | None:
+    """Of all, exact as long as nothing was folded."""
+    if not spread.n:
+        return median_ns(values) if values else None
+    return spread.with_values(values).median()
 
 
-def _idle(values: array[int]) -> Idle:
-    return Idle(len(values), _over(values, min), _over(values, median_ns), _over(values, max))
+def _idle(spread: Spread, values: array[int]) -> Idle:
+    if not spread.n:
+        return Idle(len(values), min(values, default=None), _median(spread, values), max(values, default=None))
+    every = spread.with_values(values)
+    return Idle(every.n, every.min, every.median(), every.max)
 
 
-def _most_at_once(starts: array[int], ends: array[int]) -> int:
+def _most_at_once(starts: array[int], ends: array[int], lives: Lives = ()) -> int:
     """The most connections open at one time; one that closes as another opens is not counted with it."""
-    if not starts:
+    if not starts and not lives:
         return 0
-    times = np.concatenate([np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64)])
-    change = np.repeat(np.array([1, -1]), len(starts))
-    return int(np.cumsum(change[np.lexsort((change, times))]).max())
-
-
-def _per_connection(histogram: dict[int, int], partial: int) -> RequestsPerConnection:
-    count = sum(histogram.values())
-    if not count:
-        return RequestsPerConnection(None, None, None, None, {}, partial)
-    ordered = sorted(histogram.items())
-    return RequestsPerConnection(
-        min=ordered[0][0],
-        median=_median_of(ordered, count),
-        mean=sum(requests * connections for requests, connections in ordered) / count,
-        max=ordered[-1][0],
-        histogram={str(requests): connections for requests, connections in ordered},
-        partial=partial,
+    opened = [start_ns for start_ns, _ in lives]
+    closed = [_FOREVER_NS if end_ns is None else end_ns for _, end_ns in lives]
+    times = np.concatenate(
+        [
+            np.frombuffer(starts, np.int64),
+            np.array(opened, np.int64),
+            np.frombuffer(ends, np.int64),
+            np.array(closed, np.int64),
+        ]
     )
-
-
-def _median_of(ordered: list[tuple[int, int]], count: int) -> float:
-    """The median of values given as (value, how often), in order."""
-    values = np.array([value for value, _ in ordered])
-    behind = np.cumsum([often for _, often in ordered])
-    low = values[np.searchsorted(behind, (count - 1) // 2, side="right")]
-    high = values[np.searchsorted(behind, count // 2, side="right")]
-    return float(low + high) / 2
+    change = np.repeat(np.array([1, -1]), len(starts) + len(opened))
+    return int(np.cumsum(change[np.lexsort((change, times))]).max())

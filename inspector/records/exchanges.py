@@ -57,6 +57,14 @@ class _Progress(Struct, gc=False):
     whole: int = 0
 
 
+class LeftOut(Struct):
+    """What exchanges said that are no longer listed."""
+
+    requests_say: dict[str, int] = {}
+    """Values of Connection."""
+    responses_say: dict[str, int] = {}
+
+
 class ExchangeBook:
     """The exchanges of one connection, as far as they are known."""
 
@@ -85,6 +93,11 @@ class ExchangeBook:
         self.response_count = 0
         self.responses_say_keep_alive: dict[str, int] | None = None
         """Keep-Alive values in responses; None before the first."""
+
+    @property
+    def left_out(self) -> LeftOut | None:
+        """Of a book in which not everything has room."""
+        return None
 
     def take(self, event: Event) -> None:
         """The next event of the connection."""

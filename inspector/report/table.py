@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inspector.inspection import Inspection
+from inspector.records.capture import History
 from inspector.records.finding import Finding
 from inspector.report import units
 from inspector.report.endpoint_table import endpoint_table
@@ -44,7 +45,9 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
     """The report, line by line, without line ends."""
     screen = view.screen
     unlimited = view.everything or screen.width is None
-    yield from heading(inspection.capture, sum(e.connections for e in inspection.endpoints), screen)
+    history = inspection.capture.history
+    gone = 0 if history is None else history.endpoint_connections
+    yield from heading(inspection.capture, gone + sum(e.connections for e in inspection.endpoints), screen)
     if inspection.endpoints:
         yield ""
         yield from endpoint_table(inspection.endpoints, screen, None if unlimited else LISTED_ENDPOINTS)
@@ -53,6 +56,8 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
         yield from connection_list(inspection.connections, screen, None if unlimited else LISTED_CONNECTIONS)
     if view.connections and inspection.unlisted:
         yield f" {units.plural(inspection.unlisted, 'unanswered connection')} more: counted above, not listed"
+    if history is not None:
+        yield from _let_go(history)
     if view.events and inspection.events:
         yield ""
         yield from event_list(inspection.events, inspection.capture.first_ns or 0, screen)
@@ -88,3 +93,16 @@ def _reuse(findings: Sequence[Finding]) -> str:
     most = max(findings, key=lambda finding: int(finding.measured["avoidable_opens"]))
     where = f"{most.measured['avoidable_opens']:,} of them at {most.endpoint}"
     return f"{figures}: {avoidable:,} avoidable, {where}; {units.duration(handshake_ns)} of handshakes."
+
+
+def _let_go(history: History) -> Iterator[str]:
+    """What is not listed any more."""
+    if history.connections:
+        older = units.plural(history.connections, "older connection is", "older connections are")
+        yield f" {older} in the totals only: --history N keeps more than {history.kept:,}"
+    if history.endpoints:
+        endpoints = units.plural(history.endpoints, "quiet endpoint is", "quiet endpoints are")
+        theirs = units.plural(history.endpoint_connections, "connection")
+        yield f" {endpoints} no longer listed, with {theirs} in all"
+    if history.events:
+        yield f" {units.plural(history.events, 'older event is', 'older events are')} no longer listed"

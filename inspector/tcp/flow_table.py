@@ -119,6 +119,7 @@ class FlowTable:
         self.packet_span = np.zeros(0, np.uint32)
         """SYN_ONLY: how far the last SYN's packet number lies behind the first one's."""
         self.last_ns = np.zeros(0, np.int64)
+        """Time of the last packet, of SYN_ONLY and ENDED."""
         self.syn_count = np.zeros(0, np.uint16)
         self.syn_ttl = np.zeros(0, np.uint8)
         self.syn_network = np.zeros(0, np.int64)
@@ -146,6 +147,14 @@ class FlowTable:
         slot = int(self._find(words, _hash(words))[0])
         return slot if slot >= 0 else None
 
+    def keep(self, slots: I64) -> None:
+        """Forget all slots but these, given in ascending order, which are numbered anew from 0."""
+        self.count = len(slots)
+        self.words = [word[slots] for word in self.words]
+        for name in self._COLUMNS:
+            setattr(self, name, getattr(self, name)[slots])
+        self._index_all(1024)
+
     def _find(self, tuples: tuple[U64, ...], hashed: U64) -> I64:
         mask = len(self._index) - 1
         found = np.full(len(hashed), -1, np.int64)
@@ -168,15 +177,22 @@ class FlowTable:
         for column, word in zip(self.words, words, strict=True):
             column[first : self.count] = word
         if self.count * 3 > len(self._index) * 2:
-            while self.count * 2 > len(self._index):
-                self._index = np.full(len(self._index) * 2, -1, np.int32)
-            self._index[:] = -1
-            for start in range(0, self.count, self._REBUILT):
-                rows = np.arange(start, min(start + self._REBUILT, self.count))
-                self._place(rows, _hash(tuple(word[rows] for word in self.words)))
+            self._index_all(len(self._index))
         else:
             self._place(np.arange(first, self.count), hashed)
         return np.arange(first, self.count)
+
+    def _index_all(self, size: int) -> None:
+        """Make the index anew, with room for as many slots again as there are, and at least `size` places."""
+        while self.count * 2 > size:
+            size *= 2
+        if size == len(self._index):
+            self._index[:] = -1
+        else:
+            self._index = np.full(size, -1, np.int32)
+        for start in range(0, self.count, self._REBUILT):
+            rows = np.arange(start, min(start + self._REBUILT, self.count))
+            self._place(rows, _hash(tuple(word[rows] for word in self.words)))
 
     def _place(self, slots: I64, hashed: U64) -> None:
         """Enter slots into the index: of several that want one place, the last writer has it, the others go on."""

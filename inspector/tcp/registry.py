@@ -6,7 +6,7 @@ its number and where its sequence numbers began, which tells a late segment from
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappush
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from inspector.bytestream import FROM_CLIENT
 from inspector.packets.batch import I64, U64
 from inspector.tcp.connection import Connection, MakeSink
-from inspector.tcp.flow_table import CONNECTION, ENDED, FlowTable
+from inspector.tcp.flow_table import CONNECTION, EMPTY, ENDED, SYN_ONLY, FlowTable
 from inspector.tcp.side import Side
 
 
@@ -123,6 +123,7 @@ class Registry:
         table.state[slot] = ENDED
         table.watched[slot] = False
         table.connection_id[slot] = connection.id
+        table.last_ns[slot] = connection.end_ns
         known = 0
         for end in (0, 1):
             base = connection.base_seq(end)
@@ -130,6 +131,40 @@ class Registry:
                 (table.base_1 if end else table.base_0)[slot] = base
                 known |= 1 << end
         table.base_known[slot] = known
+
+    def retire_oldest(self, following: int, unanswered: int) -> Iterator[Connection]:
+        """Give up connections beyond so many, and those of SYNs alone beyond so many: first those that were quiet
+        longest. What comes for them later begins a new connection."""
+        table = self.table
+        if len(self.live) > following:
+            quiet_longest = sorted(self.live.values(), key=lambda connection: (connection.end_ns, connection.id))
+            for connection in quiet_longest[: len(self.live) - following]:
+                self.retire(connection)
+                self.retired.clear()
+                table.state[connection.slot] = EMPTY
+                yield connection
+        slots = np.flatnonzero(table.state[: table.count] == SYN_ONLY)
+        if len(slots) > unanswered:
+            oldest = slots[np.argsort(table.last_ns[slots], kind="stable")][: len(slots) - unanswered]
+            for slot in oldest.tolist():
+                yield self.from_syns(slot)
+            table.state[oldest] = EMPTY
+
+    def forget(self, remembered: int) -> None:
+        """Keep the slots of so many connections that have ended, the last ones, when there are twice as many."""
+        table = self.table
+        state = table.state[: table.count]
+        over = np.flatnonzero((state == ENDED) | (state == EMPTY))
+        if len(over) <= 2 * remembered:
+            return
+        ended = over[state[over] == ENDED]
+        last = ended[np.argsort(table.last_ns[ended], kind="stable")][len(ended) - min(len(ended), remembered) :]
+        kept = np.sort(np.concatenate([np.flatnonzero((state == SYN_ONLY) | (state == CONNECTION)), last]))
+        table.keep(kept)
+        live = list(self.live.values())
+        for connection, slot in zip(live, np.searchsorted(kept, [one.slot for one in live]).tolist(), strict=True):
+            connection.slot = slot
+        self.live = {connection.slot: connection for connection in live}
 
     def number(self) -> None:
         """Give the batch's new connections their numbers, by first packet."""

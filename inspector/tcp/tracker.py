@@ -13,6 +13,7 @@ from heapq import heappop, merge
 
 import numpy as np
 
+from inspector.bounds import Bounds
 from inspector.packets.batch import IcmpError, PacketBatch
 from inspector.tcp.connection import Connection, MakeSink, ReadWhole
 from inspector.tcp.flow_table import SYN_ONLY, group
@@ -74,6 +75,13 @@ class Tracker:
     def unfinished(self) -> Iterable[Connection]:
         """Connections that have not retired, in no order; those of SYNs alone only where `on_new` was told of them."""
         return self._registry.live.values()
+
+    def let_go(self, bounds: Bounds) -> Iterator[Connection]:
+        """Keep no more than `bounds`: connections that are given up, and then what ended long ago is forgotten.
+
+        To be asked for between two batches, when what retired and what was late has been taken."""
+        yield from self._registry.retire_oldest(bounds.following, bounds.unanswered)
+        self._registry.forget(bounds.remembered)
 
     def take_late(self) -> list[Late]:
         """Segments of connections that had retired before, since the last time."""

@@ -291,3 +291,21 @@ class TestOutput:
         process = subprocess.Popen([*CONNSPECT, "read", "-o", str(pipe), str(NGINX)])
         assert b"10.0.0.1:8001" in pipe.read_bytes()
         assert process.wait() == 0
+
+
+def test_a_history(run: Run) -> None:
+    whole, last = (json.loads(run("read", "-T", "json", *more, NGINX).out) for more in ([], ["--history", 2]))
+    assert [one["id"] for one in last["connections"]] == [one["id"] for one in whole["connections"][-2:]]
+    assert last["endpoints"] == [{**one, "pool": None} for one in whole["endpoints"]]
+    assert whole["capture"]["history"] is None
+    gone = len(whole["connections"]) - 2
+    assert last["capture"]["history"] == {
+        "kept": 2,
+        "connections": gone,
+        "endpoints": 0,
+        "endpoint_connections": 0,
+        "events": 0,
+    }
+    table = run("read", "--history", 2, NGINX).out
+    assert f" {gone} older connections are in the totals only: --history N keeps more than 2\n" in table
+    assert "older connection" not in run("read", NGINX).out

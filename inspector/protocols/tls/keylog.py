@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from binascii import unhexlify
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 CLIENT_RANDOM = "CLIENT_RANDOM"
 CLIENT_EARLY = "CLIENT_EARLY_TRAFFIC_SECRET"
@@ -32,8 +33,9 @@ _TLS_1_3 = (CLIENT_HANDSHAKE, SERVER_HANDSHAKE, CLIENT_TRAFFIC, SERVER_TRAFFIC)
 _OTHER_LABELS = {b"EXPORTER_SECRET", b"EARLY_EXPORTER_SECRET", b"RSA", b"ECH_SECRET", b"ECH_CONFIG"}
 _OTHER_PREFIXES = (b"CLIENT_TRAFFIC_SECRET_", b"SERVER_TRAFFIC_SECRET_", b"QUIC_")
 
-#: Secrets kept under one label, about 250 bytes each; when there are more, the oldest go.
+#: Secrets kept under one label, about 250 bytes each; when there are more, the oldest go, such a part of them at once.
 MAX_SECRETS = 1 << 20
+_PART = 16
 
 #: Longest line, ECH_CONFIG among them; of a longer one nothing is kept.
 MAX_LINE = 4096
@@ -48,14 +50,17 @@ _SIZES = {label: (48, 64) if label == CLIENT_RANDOM else (32, 48, 64) for label 
 class KeyLog:
     """The secrets of any number of key logs."""
 
-    def __init__(self, search: Callable[[], Iterable[bytes]] | None = None, *, growing: bool = False) -> None:
+    def __init__(
+        self, search: Callable[[], Iterable[bytes]] | None = None, *, growing: bool = False, most: int | None = None
+    ) -> None:
         """`search` brings further key logs; it is called once, when the first secret is missing. `growing`: keys may
-        come after their packets."""
+        come after their packets. `most`: secrets kept under one label (MAX_SECRETS)."""
         self.growing = growing
         self.read = 0
         """Lines that gave a secret."""
         self.broken = 0
         """Lines that are no key log's."""
+        self._most = MAX_SECRETS if most is None else most
         self._secrets: dict[str, dict[bytes, bytes]] = {label: {} for label in LABELS}
         self._rest = b""
         self._overlong = False
@@ -135,7 +140,8 @@ class KeyLog:
         if len(secret) not in _SIZES[label] or not any(secret):
             return False
         secrets = self._secrets[label]
-        if len(secrets) >= MAX_SECRETS and client_random not in secrets:
-            del secrets[next(iter(secrets))]
+        if len(secrets) >= self._most and client_random not in secrets:
+            for oldest in list(islice(secrets, 1 + self._most // _PART)):
+                del secrets[oldest]
         secrets[client_random] = secret
         return True

@@ -159,6 +159,16 @@ def test_the_oldest_go_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) 
     assert [keys.secret("CLIENT_RANDOM", client_random) for client_random in randoms] == [None, None, *[MASTER] * 3]
 
 
+def test_how_many_are_kept_can_be_said() -> None:
+    keys = KeyLog(growing=True, most=32)
+    randoms = [bytes([number]) * 32 for number in range(1, 101)]
+    for client_random in randoms:
+        keys.add(line("CLIENT_RANDOM", MASTER, client_random))
+    known = [client_random for client_random in randoms if keys.labels(client_random)]
+    assert known == randoms[-len(known) :]
+    assert 28 < len(known) <= 32
+
+
 def test_searched_once_when_a_secret_is_missing() -> None:
     searches = []
 
