@@ -1,7 +1,7 @@
 """`python -m bench`: connspect against tshark and tcptrace, whole process against whole process, in one run.
 
 Exit status 1 when a required figure is missed. `python -m bench stages CAPTURE` times the stages inside one process,
-`python -m bench live` compares what is seen of live traffic.
+`python -m bench live` compares what is seen of live traffic, `python -m bench day` watches memory over a day of it.
 """
 
 from __future__ import annotations
@@ -114,6 +114,10 @@ def main(arguments: list[str]) -> int:
         from bench.live import main as live
 
         return live(arguments[1:])
+    if arguments[:1] == ["day"]:
+        from bench.day import main as day
+
+        return day(arguments[1:])
     options = _options(arguments)
     for tool in tools.missing():
         print(f"{tool} is not installed: nothing is compared with it", file=sys.stderr)

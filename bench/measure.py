@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 #: Unit of ru_maxrss: kilobytes, on macOS bytes (getrusage(2)).
-_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class RunError(Exception):
@@ -47,7 +47,7 @@ def run(command: Sequence[str]) -> Run:
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()
             raise RunError(f"{command[0]}: exit status {process.returncode}: {said[-1] if said else 'no message'}")
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MAXRSS_UNIT)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT)
 
 
 @dataclass(slots=True)
