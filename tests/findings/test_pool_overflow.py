@@ -39,6 +39,24 @@ def test_bursts_are_thrown_away_again_and_again_and_cost() -> None:
     assert "client-never-reuses" not in findings
 
 
+def test_pool_may_give_up_the_connections_it_had_first() -> None:
+    """httpx closes what has been idle beyond its limit, so no connection lives for long."""
+    early = [opened((t + i, t + 40), end_ms=t + 41) for t in (0, 60, 120) for i in (0, 1, 2)]
+    used_again = [opened((t + 5, t + 38), (t + 50, t + 90), end_ms=t + 91) for t in (0, 60, 120)]
+    findings = conclude(*early, *used_again)
+    assert findings["pool-overflow"].measured["surplus"] == 9
+    assert "client-never-reuses" not in findings
+
+
+def test_another_program_beside_a_session_is_no_surplus() -> None:
+    runs = [opened((t, t + 5), end_ms=t + 6) for t in (10, 110, 210)]
+    for run in runs:
+        request = run.exchanges[0].request
+        assert request is not None
+        request.user_agent = "curl/8.14.1"
+    assert "pool-overflow" not in conclude(opened(*((t, t + 5) for t in range(0, 400, 50)), end_ms=500), *runs)
+
+
 def test_client_without_a_pool_keeps_none() -> None:
     threads = [opened((t + i, t + 5 + i), end_ms=t + 6 + i) for t in range(0, 100, 10) for i in (0, 1, 2)]
     findings = conclude(*threads)

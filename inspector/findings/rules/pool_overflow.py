@@ -1,13 +1,14 @@
 """pool-overflow: a client opens more connections than its pool keeps, and throws the surplus away after one request.
 
-The pattern: opened beside others, one request, closed by the client as soon as the response was there, while a
-connection of the same pool lives on. A client without a pool looks different: there none lives on.
+The pattern: one request, closed by the client as soon as the response was there, while a connection of the same pool
+lives on. A client without a pool looks different: there none lives on. Nor is it a pool where another program does
+that, such as curl beside a session: programs are told apart by what they call themselves (User-Agent).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Annotated
 
@@ -47,17 +48,41 @@ def surplus(use: PoolUse) -> Sequence[Connection]:
     if len(thrown) < LIMITS.least:
         return ()
     numbers = {connection.id for connection in thrown}
-    kept = sorted(_life(c) for c in use.connections if c.id not in numbers and _is_kept(c))
-    if not kept:
-        return ()
-    firsts = [first for first, _ in kept]
-    latest = list(accumulate((last for _, last in kept), max))
-    beside = []
+    kept = [connection for connection in use.connections if connection.id not in numbers and _is_kept(connection)]
+    found = [connection for agent in _agents(kept) for connection in _surplus(_of(agent, thrown), _of(agent, kept))]
+    return sorted(found, key=lambda connection: connection.id) if len(found) >= LIMITS.least else ()
+
+
+def _surplus(thrown: list[Connection], kept: Sequence[Connection]) -> list[Connection]:
+    """Of one program: all that it threw away where most of it was beside one that lived on, else only those."""
+    beside = list(_beside(thrown, kept))
+    return thrown if 2 * len(beside) >= len(thrown) else beside
+
+
+def _beside(thrown: Iterable[Connection], kept: Iterable[Connection]) -> Iterator[Connection]:
+    """Those that were thrown away while one of the others lived on."""
+    lives = sorted(_life(connection) for connection in kept)
+    firsts = [first for first, _ in lives]
+    latest = list(accumulate((last for _, last in lives), max))
     for connection in thrown:
-        before = bisect_right(firsts, connection.start_ns)
-        if before and latest[before - 1] > _life(connection)[1]:
-            beside.append(connection)
-    return beside if len(beside) >= LIMITS.least else ()
+        _, closed_ns = _life(connection)
+        before = bisect_right(firsts, closed_ns)
+        if before and latest[before - 1] > closed_ns:
+            yield connection
+
+
+def _agents(connections: Iterable[Connection]) -> set[str | None]:
+    return {_agent(connection) for connection in connections}
+
+
+def _of(agent: str | None, connections: Iterable[Connection]) -> list[Connection]:
+    return [connection for connection in connections if _agent(connection) == agent]
+
+
+def _agent(connection: Connection) -> str | None:
+    """What the program calls itself: another program of the same address has a pool of its own."""
+    request = connection.exchanges[0].request
+    return None if request is None else request.user_agent
 
 
 def _is_thrown_away(connection: Connection) -> bool:
