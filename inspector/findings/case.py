@@ -56,8 +56,14 @@ def follows_idle(connection: Connection) -> bool:
     if closed is None or closed.idle_ns is None or closed.idle_ns < IDLE_LEAST_NS:
         return False
     if closed.announced is not None and closed.announced.how in ("connection-close", "http/1.0"):
-        return False
+        return _timed_out(connection)
     return closed.idle_ns >= IDLE_LEAST_HANDSHAKES * (connection.opened.handshake_ns or 0)
+
+
+def _timed_out(connection: Connection) -> bool:
+    """Whether the last word was a 408 to no request: the server's timer said it, and not a response."""
+    last = connection.exchanges[-1] if connection.exchanges else None
+    return last is not None and last.request is None and last.response is not None and last.response.status == 408
 
 
 def idle_times(connections: Iterable[Connection]) -> list[int]:

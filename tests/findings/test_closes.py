@@ -73,6 +73,18 @@ def test_server_that_closes_after_idle_keeps_connections() -> None:
 # ---- the client asks
 
 
+def test_timer_that_answers_408_to_nothing_is_a_timer() -> None:
+    """haproxy with `timeout http-request`: its Connection: close is no response to anybody."""
+    waited = [opened((t, t + 5), end_ms=t + 2005, by="server", said="server connection-close") for t in (0, 200, 400)]
+    for connection in waited:
+        (told,) = connection.exchanges
+        assert told.response is not None
+        told.request, told.response.status = None, 408
+    findings = conclude(*waited)
+    assert findings["server-idle-timeout"].measured["timeout_ns"] == 2_000_000_000
+    assert "server-closes-each-response" not in findings
+
+
 def test_client_that_asks_for_the_close_decides_though_the_server_closes() -> None:
     findings = conclude(*each(5, by="server", said="client connection-close"))
     finding = findings["client-asked-close"]

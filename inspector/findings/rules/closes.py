@@ -88,11 +88,13 @@ def _closes_each(case: Case) -> Iterator[Finding]:
 
 
 def _one_answer(connection: Connection) -> Exchange | None:
-    """The one exchange of a connection of HTTP/1 that carried no more and was answered."""
+    """The one exchange of a connection of HTTP/1 that carried no more and was answered; a 408 to nothing is none."""
     if len(connection.exchanges) != 1 or connection.http2 is not None or connection.opened.how != "handshake":
         return None
     exchange = connection.exchanges[0]
-    return exchange if exchange.response is not None and exchange.response.status != 101 else None
+    if exchange.request is None or exchange.response is None or exchange.response.status == 101:
+        return None
+    return exchange
 
 
 def _said(ended: Sequence[Connection], said: int) -> str:
