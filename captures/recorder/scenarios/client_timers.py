@@ -5,6 +5,8 @@ Node's programs and the tools do not tell their ports: nginx's log knows their c
 
 from __future__ import annotations
 
+import time
+
 from .. import facts
 from ..network import SERVER
 from ..servers import Nginx
@@ -61,6 +63,15 @@ import requests
 
 for _ in range(2):
     requests.get("http://shop.test:8001/a")
+"""
+
+BESIDE = """
+import time, requests
+
+with requests.Session() as session:
+    for _ in range(15):
+        session.get("http://shop.test:8001/a")
+        time.sleep(0.3)
 """
 
 PACED = """
@@ -200,6 +211,32 @@ def curl_thrice(stage: Stage) -> None:
     with stage.capture():
         clients = [client for _ in range(3) for client in stage.curl(URL)]
     stage.learn_nginx(nginx)
+    for client in clients:
+        stage.say("curl -w", facts.connection(client, ENDPOINT), requests=1, closed={"by": "client", "how": "fin"})
+
+
+@scenario(
+    "curl-beside-session",
+    ran="a requests.Session that fetches 15 times in 4.5 s, and curl eight times meanwhile; nginx",
+    seen="one connection that stays, and eight of one request that come and go: two programs, not one pool",
+    compress=True,
+)
+def curl_beside_session(stage: Stage) -> None:
+    """Two programs of one address; only what they call themselves tells them apart."""
+    nginx = stage.nginx()
+    with stage.capture():
+        session = stage.start_python(BESIDE)
+        time.sleep(1)
+        clients = []
+        for _ in range(8):
+            clients += stage.curl(URL)
+            time.sleep(0.2)
+        told = stage.finish_python(session, packages=("requests",))
+    stage.learn_sockets(told.accounts, transcripts=False)
+    stage.facts = [fact for fact in stage.facts if "endpoint" not in fact["of"]]
+    stage.learn_nginx(nginx)
+    (account,) = told.accounts
+    stage.say("program", facts.connection(account.local, account.remote), requests=15, closed={"by": "client"})
     for client in clients:
         stage.say("curl -w", facts.connection(client, ENDPOINT), requests=1, closed={"by": "client", "how": "fin"})
 
