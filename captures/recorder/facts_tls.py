@@ -112,7 +112,7 @@ def from_peer_log(told: Sequence[Told], whole: Sequence[str], tls: bool) -> list
     for one in told:
         said = frames.exchanges(one.frames, one.sections)
         says = {"protocol": "h2" if tls else "h2c", "requests": len(said), "exchanges": said}
-        found.append((one.peer, says | {"http2": frames.connection(one.frames, whole)}))
+        found.append((one.peer, says | {"http2": frames.connection(one.frames, whole, one.sections)}))
     return found
 
 

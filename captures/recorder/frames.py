@@ -68,10 +68,17 @@ class Section:
         return ", ".join(values) if values else None
 
 
-def connection(frames: Sequence[Frame], whole: Sequence[str] = SIDES) -> Json:
-    """What these frames of one connection make of the report's `http2`.
+#: Fields that belong to one connection of HTTP/1.1, and may not be in HTTP/2 (RFC 9113 section 8.2.2).
+_CONNECTION_FIELDS = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
 
-    `whole` names the sides of which they are all that was on the wire.
+
+def connection(
+    frames: Sequence[Frame], whole: Sequence[str] = SIDES, sections: Sequence[Section] | None = None
+) -> Json:
+    """What these frames and header sections of one connection make of the report's `http2`.
+
+    `whole` names the sides of which they are all that was on the wire. A client's library tells the fields that it was
+    given, and may send fewer: `sections` are of logs.
     """
     says: Json = {side: _side([frame for frame in frames if frame.by == side], side in whole) for side in SIDES}
     if len(whole) < len(SIDES):
@@ -87,7 +94,10 @@ def connection(frames: Sequence[Frame], whole: Sequence[str] = SIDES) -> Json:
     says["pings"] = [
         {"from": frame.by, "payload": frame.payload} for frame in frames if frame.kind == "PING" and not frame.ack
     ]
-    says["forbidden_headers"] = []
+    if sections is not None:
+        says["forbidden_headers"] = [
+            {"name": name} for section in sections for name, _ in section.fields if name in _CONNECTION_FIELDS
+        ]
     return says
 
 

@@ -20,6 +20,7 @@ _FAMILIES = (
     "server_ends",
     "pools",
     "inside",
+    "http2_use",
 )
 
 

@@ -210,14 +210,14 @@ def nginx_h2_shutdown(stage: Stage) -> None:
     say_server_closed(stage, ended.accounts)
 
 
-def _envoy(stage: Stage, options: dict[str, Any], *arguments: str) -> Envoy:
+def envoy_h2(stage: Stage, options: dict[str, Any], *arguments: str) -> Envoy:
     stage.certificate()
     envoy = Envoy(stage.server, stage.scratch / "envoy", program(stage.python, "envoy"), options, arguments)
     stage.keep(envoy)
     return envoy
 
 
-def _learn_envoy(stage: Stage, envoy: Envoy, client: Program) -> None:
+def learn_envoy(stage: Stage, envoy: Envoy, client: Program) -> None:
     envoy.stop()
     stage.learn_sockets(client.accounts)
     stage.learn_log("Envoy access log", envoy.requests())
@@ -236,10 +236,10 @@ def envoy_h2_pings(stage: Stage) -> None:
         "drain_timeout": "0.4s",
         "http2_protocol_options": {"connection_keepalive": keepalive},
     }
-    envoy = _envoy(stage, options)
+    envoy = envoy_h2(stage, options)
     with stage.capture():
         client = stage.python_client(TWO_AND_WAIT, "h2")
-    _learn_envoy(stage, envoy, client)
+    learn_envoy(stage, envoy, client)
     say_server_closed(stage, client.accounts, "Envoy idle_timeout", 3.5e9)
     (account,) = client.accounts
     of = facts.connection(account.local, account.remote)
@@ -254,10 +254,10 @@ def envoy_h2_pings(stage: Stage) -> None:
 def envoy_h2_requests(stage: Stage) -> None:
     """Envoy's limit on requests; the client goes on until it is told."""
     options = {"common_http_protocol_options": {"max_requests_per_connection": 5}, "drain_timeout": "0.4s"}
-    envoy = _envoy(stage, options)
+    envoy = envoy_h2(stage, options)
     with stage.capture():
         client = stage.python_client(SIX, "h2")
-    _learn_envoy(stage, envoy, client)
+    learn_envoy(stage, envoy, client)
     say_server_closed(stage, client.accounts)
 
 
@@ -268,13 +268,13 @@ def envoy_h2_requests(stage: Stage) -> None:
 )
 def envoy_h2_drain(stage: Stage) -> None:
     """`POST /drain_listeners?graceful`: connections end with a response, each at a random moment."""
-    envoy = _envoy(stage, {"drain_timeout": "0.3s"}, "--drain-time-s", "2", "--drain-strategy", "immediate")
+    envoy = envoy_h2(stage, {"drain_timeout": "0.3s"}, "--drain-time-s", "2", "--drain-strategy", "immediate")
     with stage.capture():
         client = stage.start_python(EVERY_200_MS)
         time.sleep(1.2)
         stage.server.run("curl", "-s", "-X", "POST", "http://127.0.0.1:9901/drain_listeners?graceful")
         ended = stage.finish_python(client, packages=("h2",))
-    _learn_envoy(stage, envoy, ended)
+    learn_envoy(stage, envoy, ended)
     say_server_closed(stage, ended.accounts)
 
 
@@ -286,7 +286,7 @@ def envoy_h2_drain(stage: Stage) -> None:
 def envoy_h2_dead_client(stage: Stage) -> None:
     """What keep-alive PINGs are for."""
     keepalive = {"interval": "1s", "timeout": "0.5s", "interval_jitter": {"value": 0}}
-    envoy = _envoy(stage, {"http2_protocol_options": {"connection_keepalive": keepalive}})
+    envoy = envoy_h2(stage, {"http2_protocol_options": {"connection_keepalive": keepalive}})
     with stage.capture():
         client = stage.python_client(DEAD, "h2")
     envoy.stop()
