@@ -6,7 +6,7 @@ No I/O, no clock: the only inputs are batches and the times in them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -27,13 +27,14 @@ from inspector.protocols.detect import H2C, HTTP1, TLS, Decoders, DetectingDecod
 from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.protocols.http1.plain import read_plain
 from inspector.protocols.tls.keylog import KeyLog
-from inspector.records.builder import after_close, connection_record, lives
+from inspector.records.builder import after_close, connection_record
 from inspector.records.capture import CaptureRecord, History
 from inspector.records.connection import Connection
 from inspector.records.endpoint import EndpointRecord
 from inspector.records.endpoints import FOLDED_AFTER, EndpointBook, Unfinished
 from inspector.records.event import EventRecord
 from inspector.records.exchanges import ExchangeBook
+from inspector.records.going_on import GoingOn, going_on, lives
 from inspector.records.log import EventLog
 from inspector.records.long_book import LongBook
 from inspector.records.resolved import ResolvedNames
@@ -149,6 +150,16 @@ class Inspector:
         connection."""
 
     @property
+    def capture(self) -> CaptureRecord:
+        """What was read so far."""
+        return self._capture
+
+    @property
+    def anomalies(self) -> Mapping[str, int]:
+        """How often each was seen so far on selected connections that are over."""
+        return self._anomalies
+
+    @property
     def connections(self) -> int:
         """How many were seen so far."""
         return self._tracker.connections
@@ -216,6 +227,15 @@ class Inspector:
             connections=sorted(connections, key=attrgetter("id")),
             unlisted=self._endpoints.unlisted,
             anomalies=dict(sorted(self._anomalies.items())),
+        )
+
+    def going_on(self) -> dict[tuple[str, int], GoingOn]:
+        """Selected connections that are not over, counted by server."""
+        select = self.options.select
+        return going_on(
+            connection
+            for connection in self._tracker.unfinished
+            if select is None or select(self._describe(connection, _book(connection), over=False))
         )
 
     def _count(self, batch: RawBatch) -> None:

@@ -23,6 +23,7 @@ from inspector.errors import UsageError
 
 if TYPE_CHECKING:
     from inspector.cli.keeping import Keeping
+    from inspector.cli.serving import Serving
     from inspector.engine import Options
     from inspector.inspection import Inspection
     from inspector.sources.live import LiveSource
@@ -46,6 +47,7 @@ class Capturing:
     write: str | None
     rotation: tuple[str, ...]
     embed_keys: bool
+    metrics: str | None
 
     def words(self) -> str:
         """The filter, as one expression."""
@@ -63,13 +65,18 @@ def watch(capturing: Capturing, shared: Shared) -> int:
     if capturing.write is None and (capturing.rotation or capturing.embed_keys):
         raise UsageError(f"{'--embed-keys' if capturing.embed_keys else '-b'}: only with -w FILE")
     with ExitStack() as stack:
+        serving = _serving(capturing, stack, early=True)
         source = stack.enter_context(_open(capturing, shared))
+        serving = serving or _serving(capturing, stack, early=False)
         stack.enter_context(_ending(source))
         shared.warn(f"capturing on {', '.join(source.names)}; Ctrl-C ends")
+        if serving is not None:
+            serving.start()
+            shared.warn(f"metrics at {serving.url}")
         output = stack.enter_context(open_output(shared.output, as_it_comes=shared.format == "ndjson"))
         keeping = stack.enter_context(Keeping(source, capturing, files))
         report = {"table": _table, "json": _json, "ndjson": _ndjson}[shared.format]
-        inspection = report(source, keeping, shared, output)
+        inspection = report(source, keeping, shared, output, serving)
     from inspector.report.heading import problem_text
 
     if shared.format != "table" or not output.terminal:
@@ -103,24 +110,35 @@ def _open(capturing: Capturing, shared: Shared) -> LiveSource:
     return source
 
 
-def _table(source: LiveSource, keeping: Keeping, shared: Shared, output: Output) -> Inspection:
+def _serving(capturing: Capturing, stack: ExitStack, *, early: bool) -> Serving | None:
+    """Who serves metrics, if that is wanted; `early`, before rights go, only where the port needs them."""
+    if capturing.metrics is None:
+        return None
+    from inspector.cli.serving import Serving, needs_rights
+
+    return stack.enter_context(Serving(capturing.metrics)) if early == needs_rights(capturing.metrics) else None
+
+
+def _table(source: LiveSource, keeping: Keeping, shared: Shared, output: Output, serving: Serving | None) -> Inspection:
     from inspector.report.table import View, table
 
-    inspection = _inspect(source, keeping, _options(shared), shared, output)
+    inspection = _inspect(source, keeping, _options(shared), shared, output, serving)
     output.lines(table(inspection, View(output.screen(), shared.connections, shared.events, shared.verbose)))
     return inspection
 
 
-def _json(source: LiveSource, keeping: Keeping, shared: Shared, output: Output) -> Inspection:
+def _json(source: LiveSource, keeping: Keeping, shared: Shared, output: Output, serving: Serving | None) -> Inspection:
     from inspector.report.json import json_report
 
-    inspection = _inspect(source, keeping, _options(shared), shared, output)
+    inspection = _inspect(source, keeping, _options(shared), shared, output, serving)
     for piece in json_report(inspection):
         output.write(piece)
     return inspection
 
 
-def _ndjson(source: LiveSource, keeping: Keeping, shared: Shared, output: Output) -> Inspection:
+def _ndjson(
+    source: LiveSource, keeping: Keeping, shared: Shared, output: Output, serving: Serving | None
+) -> Inspection:
     from inspector.report.ndjson import NdjsonWriter
 
     writer = NdjsonWriter(output.write)
@@ -129,7 +147,7 @@ def _ndjson(source: LiveSource, keeping: Keeping, shared: Shared, output: Output
         on_connection=writer.connection,
         on_event=writer.event if shared.events else None,
     )
-    inspection = _inspect(source, keeping, options, shared, output)
+    inspection = _inspect(source, keeping, options, shared, output, serving)
     writer.finish(inspection)
     return inspection
 
@@ -142,7 +160,14 @@ def _options(shared: Shared, **others: object) -> Options:
     return options if options.bounds is not None else replace(options, bounds=Bounds())
 
 
-def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Shared, output: Output) -> Inspection:
+def _inspect(
+    source: LiveSource,
+    keeping: Keeping,
+    options: Options,
+    shared: Shared,
+    output: Output,
+    serving: Serving | None,
+) -> Inspection:
     """Everything that is seen until the capture ends."""
     from inspector.cli.keys import FollowedKeys
     from inspector.cli.progress import LiveStatus
@@ -156,7 +181,7 @@ def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Sha
         KeyLog(growing=True, most=None if options.bounds is None else options.bounds.secrets),
         shared.warn,
     )
-    inspector = Inspector(replace(options, keys=keys.log))
+    inspector = Inspector(replace(serving.counting(options) if serving is not None else options, keys=keys.log))
     status = LiveStatus(source, not shared.quiet and not (shared.format == "ndjson" and output.terminal))
     first_seen = False
     # There is next to nothing to collect (see reading.py), but this may run for days: it is looked for seldom.
@@ -171,6 +196,8 @@ def _inspect(source: LiveSource, keeping: Keeping, options: Options, shared: Sha
                     options.select.first_ns = int(batch.time_ns[0])
             keeping.take(batch, keys.take())
             inspector.feed(batch)
+            if serving is not None:
+                serving.refresh(inspector, source)
             output.flush()
             status.update(inspector.connections)
     finally:

@@ -154,6 +154,13 @@ _CAPTURED = "What is captured"
     "--embed-keys", cls=Option, heading=_CAPTURED, is_flag=True, help="With -w, put the TLS keys into the files."
 )
 @click.option(
+    "--metrics",
+    cls=Option,
+    heading="What is written",
+    metavar="[HOST:]PORT",
+    help="Serve counts for Prometheus there; on this host only, unless a host is given.",
+)
+@click.option(
     *("-s", "--snapshot-length", "snap_length"),
     cls=Option,
     heading=_CAPTURED,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 from inspector.bytestream import FROM_SERVER
 from inspector.endpoints import ip_text
 from inspector.events import TlsAccount, Upgraded
 from inspector.records.carried import Grpc, ProxyProtocol, WebSocket, proxy_record, websocket_record
-from inspector.records.closing import closed_ns, closing, server_closed
+from inspector.records.closing import closing, server_closed
 from inspector.records.connection import (
     Anomaly,
     Connection,
@@ -26,7 +25,6 @@ from inspector.records.exchanges import Close, ExchangeBook, host_of
 from inspector.records.http2 import Http2, http2_record
 from inspector.records.layers import Layers
 from inspector.records.redact import redacted
-from inspector.records.tally import OPEN
 from inspector.records.tls import tls_record
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.side import Side
@@ -73,7 +71,7 @@ def connection_record(
     return Connection(
         tcp.id,
         _end(*tcp.client),
-        _server_end(*tcp.server),
+        server_end(*tcp.server),
         tcp.role_from,  # type: ignore[arg-type]
         known[0][0] if known else None,
         [name for name, _ in known[1:]] if len(known) > 1 else [],
@@ -107,16 +105,6 @@ def connection_record(
         _anomalies(tcp, book, show_secrets),
         [],  # findings
     )
-
-
-def lives(connections: Iterable[TcpConnection]) -> dict[tuple[str, int], list[tuple[int, int | None]]]:
-    """When connections that have no record yet began and were closed, by server."""
-    found: dict[tuple[str, int], list[tuple[int, int | None]]] = {}
-    for tcp in connections:
-        if opening(tcp) in OPEN:
-            server = _server_end(*tcp.server)
-            found.setdefault((server.ip, server.port), []).append((tcp.first_ns, closed_ns(tcp)))
-    return found
 
 
 def opening(tcp: TcpConnection) -> Opening:
@@ -164,7 +152,7 @@ def _end(high: int, low: int, port: int) -> End:
 
 
 #: Many connections have the same server.
-_server_end = lru_cache(maxsize=1024)(_end)
+server_end = lru_cache(maxsize=1024)(_end)
 
 
 def _handshake(tcp: TcpConnection) -> int | None:

@@ -187,7 +187,7 @@ class Source:
 
 
 def capturing(path: str) -> Capturing:
-    return Capturing((), (), None, None, None, True, path, (), False)
+    return Capturing((), (), None, None, None, True, path, (), False, None)
 
 
 def test_a_full_disk_ends_the_capture() -> None:
@@ -244,6 +244,8 @@ def test_what_is_asked_for_gets_there(
 
     monkeypatch.setattr("inspector.cli.live.watch", watch)
     words = ["-i", "lo", "-i", "eth0", "-c", "3", "--duration", "1.5", "-s", "96", "-w", "x", "-b", "files:2"]
+    words += ["--metrics", "9090"]
     assert run("live", *words, "--embed-keys", *arguments, "tcp", "port", "80").status == 0
-    assert asked == [Capturing(("lo", "eth0"), ("tcp", "port", "80"), 1.5, 3, 96, promiscuous, "x", ("files:2",), True)]
+    names, filter = ("lo", "eth0"), ("tcp", "port", "80")
+    assert asked == [Capturing(names, filter, 1.5, 3, 96, promiscuous, "x", ("files:2",), True, "9090")]
     assert asked[0].words() == "tcp port 80"
