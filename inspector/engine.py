@@ -193,24 +193,31 @@ class Inspector:
             self._let_go_of(ended[: max(0, len(ended) - self.options.bounds.history)])
         endpoints = self._endpoints.records()
         connections = [connection for _, connection in sorted(self._connections.items())]
-        findings = judge(self._capture, endpoints, connections)
-        if self._capture.history is not None and self._capture.history.connections:
-            _without_pools(endpoints, connections)
-        return Inspection(
+        inspection = Inspection(
             capture=self._capture,
             endpoints=endpoints,
             connections=connections,
             unlisted=self._endpoints.unlisted,
-            findings=findings,
             anomalies=dict(sorted(self._anomalies.items())),
             events=sorted(self._events, key=lambda event: (event.time_ns, event.packet)),
         )
+        self.judge(inspection)
+        return inspection
+
+    @staticmethod
+    def judge(inspection: Inspection) -> None:
+        """Conclude what can be concluded from an inspection, a snapshot too; its records are told."""
+        capture, endpoints, connections = inspection.capture, inspection.endpoints, inspection.connections
+        inspection.findings = judge(capture, endpoints, connections)
+        if capture.history is not None and capture.history.connections:
+            _without_pools(endpoints, connections)
 
     def snapshot(self) -> Inspection:
         """What is known so far, connections that are not over as they are now (without what became of their requests).
 
-        Those of SYNs alone are in it only where the event log is kept; events are not. Of what has not changed since
-        the last snapshot, the records are the same objects; those of ended connections never change but for anomalies.
+        Those of SYNs alone are in it only where the event log is kept; events and findings are not. Of what has not
+        changed since the last snapshot, the records are the same objects; those of ended connections never change but
+        for anomalies.
         """
         known, self._unfinished = self._unfinished, {}
         for connection in self._tracker.unfinished:

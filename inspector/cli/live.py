@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
@@ -24,8 +25,9 @@ from inspector.errors import UsageError
 if TYPE_CHECKING:
     from inspector.cli.keeping import Keeping
     from inspector.cli.serving import Serving
-    from inspector.engine import Options
+    from inspector.engine import Inspector, Options
     from inspector.inspection import Inspection
+    from inspector.records.event import EventRecord
     from inspector.sources.live import LiveSource
 
 #: Objects made, and collections of the younger generation, before one of each generation.
@@ -48,10 +50,36 @@ class Capturing:
     rotation: tuple[str, ...]
     embed_keys: bool
     metrics: str | None
+    screen: bool
 
     def words(self) -> str:
         """The filter, as one expression."""
         return " ".join(self.filter)
+
+
+@dataclass(slots=True)
+class _Voice:
+    """What is said about the capture while it runs: on standard error, or on the screen while there is one."""
+
+    say: Callable[[str], None]
+
+    def __call__(self, text: str) -> None:
+        self.say(text)
+
+
+@dataclass(slots=True)
+class _Running:
+    """An open capture, and where its report goes."""
+
+    source: LiveSource
+    keeping: Keeping
+    capturing: Capturing
+    shared: Shared
+    output: Output
+    voice: _Voice
+    serving: Serving | None
+    error: BaseException | None = None
+    """What ended the capture; the report is of what was seen until then."""
 
 
 def watch(capturing: Capturing, shared: Shared) -> int:
@@ -66,7 +94,8 @@ def watch(capturing: Capturing, shared: Shared) -> int:
         raise UsageError(f"{'--embed-keys' if capturing.embed_keys else '-b'}: only with -w FILE")
     with ExitStack() as stack:
         serving = _serving(capturing, stack, early=True)
-        source = stack.enter_context(_open(capturing, shared))
+        voice = _Voice(shared.warn)
+        source = stack.enter_context(_open(capturing, voice))
         serving = serving or _serving(capturing, stack, early=False)
         stack.enter_context(_ending(source))
         shared.warn(f"capturing on {', '.join(source.names)}; Ctrl-C ends")
@@ -76,7 +105,10 @@ def watch(capturing: Capturing, shared: Shared) -> int:
         output = stack.enter_context(open_output(shared.output, as_it_comes=shared.format == "ndjson"))
         keeping = stack.enter_context(Keeping(source, capturing, files))
         report = {"table": _table, "json": _json, "ndjson": _ndjson}[shared.format]
-        inspection = report(source, keeping, shared, output, serving)
+        running = _Running(source, keeping, capturing, shared, output, voice, serving)
+        inspection = report(running)
+    if running.error is not None:
+        raise running.error
     from inspector.report.heading import problem_text
 
     if shared.format != "table" or not output.terminal:
@@ -85,7 +117,7 @@ def watch(capturing: Capturing, shared: Shared) -> int:
     return PARTLY_READ if inspection.capture.problems else 0
 
 
-def _open(capturing: Capturing, shared: Shared) -> LiveSource:
+def _open(capturing: Capturing, warn: Callable[[str], None]) -> LiveSource:
     """The open capture, with all rights gone that it needed."""
     from inspector.cli import rights
     from inspector.sources.live import ANY, NotPermittedError, open_live
@@ -98,7 +130,7 @@ def _open(capturing: Capturing, shared: Shared) -> LiveSource:
             promiscuous=capturing.promiscuous,
             duration=capturing.duration,
             count=capturing.count,
-            warn=shared.warn,
+            warn=warn,
         )
     except NotPermittedError as error:
         raise NotPermittedError(f"{error}: {rights.remedy()}") from None
@@ -119,37 +151,97 @@ def _serving(capturing: Capturing, stack: ExitStack, *, early: bool) -> Serving 
     return stack.enter_context(Serving(capturing.metrics)) if early == needs_rights(capturing.metrics) else None
 
 
-def _table(source: LiveSource, keeping: Keeping, shared: Shared, output: Output, serving: Serving | None) -> Inspection:
+def _table(running: _Running) -> Inspection:
+    from inspector.cli.screen import has_screen
     from inspector.report.table import View, table
 
-    inspection = _inspect(source, keeping, _options(shared), shared, output, serving)
+    shared, output = running.shared, running.output
+    if running.capturing.screen and not shared.quiet and has_screen():
+        inspection = _on_screen(running)
+    else:
+        with _status(running) as status:
+            inspection = _inspect(running, _options(shared), status)
     output.lines(table(inspection, View(output.screen(), shared.connections, shared.events, shared.verbose)))
     return inspection
 
 
-def _json(source: LiveSource, keeping: Keeping, shared: Shared, output: Output, serving: Serving | None) -> Inspection:
-    from inspector.report.json import json_report
+def _on_screen(running: _Running) -> Inspection:
+    """Everything that is seen until the capture ends, shown as it comes."""
+    from inspector.cli.screen import WatchedCapture, show
+    from inspector.sources.bpf import DEFAULT_FILTER
 
-    inspection = _inspect(source, keeping, _options(shared), shared, output, serving)
-    for piece in json_report(inspection):
-        output.write(piece)
+    shared, voice = running.shared, running.voice
+    watched = WatchedCapture(running.source, running.capturing.words() or DEFAULT_FILTER)
+    options = _options(shared)
+    events: deque[EventRecord] = deque(maxlen=None if options.bounds is None else options.bounds.events)
+    noted = 0
+
+    def take(event: EventRecord) -> None:
+        nonlocal noted
+        watched.kept.add(event)
+        if shared.events:
+            events.append(event)
+            noted += 1
+
+    options = replace(options, events=True, on_event=take)
+    voice.say = watched.warn
+    try:
+        inspection = show(
+            watched, running.source, lambda: _inspect(running, options, watched.after_batch), shared.verbose
+        )
+    finally:
+        voice.say = shared.warn
+        for text in watched.said:
+            shared.warn(text)
+    running.error = watched.error
+    inspection.events = sorted(events, key=lambda event: (event.time_ns, event.packet))
+    if inspection.capture.history is not None:
+        inspection.capture.history.events = noted - len(events)
     return inspection
 
 
-def _ndjson(
-    source: LiveSource, keeping: Keeping, shared: Shared, output: Output, serving: Serving | None
-) -> Inspection:
+def _json(running: _Running) -> Inspection:
+    from inspector.report.json import json_report
+
+    with _status(running) as status:
+        inspection = _inspect(running, _options(running.shared), status)
+    for piece in json_report(inspection):
+        running.output.write(piece)
+    return inspection
+
+
+def _ndjson(running: _Running) -> Inspection:
     from inspector.report.ndjson import NdjsonWriter
 
+    shared, output = running.shared, running.output
     writer = NdjsonWriter(output.write)
     options = _options(
         shared,
         on_connection=writer.connection,
         on_event=writer.event if shared.events else None,
     )
-    inspection = _inspect(source, keeping, options, shared, output, serving)
+    with _status(running) as status:
+
+        def after_batch(inspector: Inspector) -> None:
+            output.flush()
+            status(inspector)
+
+        inspection = _inspect(running, options, after_batch)
     writer.finish(inspection)
     return inspection
+
+
+@contextmanager
+def _status(running: _Running) -> Iterator[Callable[[Inspector], None]]:
+    """Who keeps a line on standard error, where it does not run into the report."""
+    from inspector.cli.progress import LiveStatus
+
+    shared, output = running.shared, running.output
+    status = LiveStatus(running.source, not shared.quiet and not (shared.format == "ndjson" and output.terminal))
+    try:
+        yield lambda inspector: status.update(inspector.connections)
+    finally:
+        status.stop()
 
 
 def _options(shared: Shared, **others: object) -> Options:
@@ -160,35 +252,27 @@ def _options(shared: Shared, **others: object) -> Options:
     return options if options.bounds is not None else replace(options, bounds=Bounds())
 
 
-def _inspect(
-    source: LiveSource,
-    keeping: Keeping,
-    options: Options,
-    shared: Shared,
-    output: Output,
-    serving: Serving | None,
-) -> Inspection:
-    """Everything that is seen until the capture ends."""
+def _inspect(running: _Running, options: Options, after_batch: Callable[[Inspector], None]) -> Inspection:
+    """Everything that is seen until the capture ends; `after_batch` is told of each batch that was fed."""
     from inspector.cli.keys import FollowedKeys
-    from inspector.cli.progress import LiveStatus
     from inspector.cli.reading import complete
     from inspector.cli.selection import Selection
     from inspector.engine import Inspector
     from inspector.protocols.tls.keylog import KeyLog
 
+    source, keeping, serving = running.source, running.keeping, running.serving
     keys = FollowedKeys(
-        key_logs(shared.keylog),
+        key_logs(running.shared.keylog),
         KeyLog(growing=True, most=None if options.bounds is None else options.bounds.secrets),
-        shared.warn,
+        running.voice,
     )
     inspector = Inspector(replace(serving.counting(options) if serving is not None else options, keys=keys.log))
-    status = LiveStatus(source, not shared.quiet and not (shared.format == "ndjson" and output.terminal))
     first_seen = False
     # There is next to nothing to collect (see reading.py), but this may run for days: it is looked for seldom.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTED_AFTER)
-    try:
+    with closing(keys):
         for batch in source:
             if len(batch) and not first_seen:
                 first_seen = True
@@ -198,14 +282,9 @@ def _inspect(
             inspector.feed(batch)
             if serving is not None:
                 serving.refresh(inspector, source)
-            output.flush()
-            status.update(inspector.connections)
-    finally:
-        status.stop()
-        keys.close()
+            after_batch(inspector)
     keeping.close()
-    inspection = inspector.finish(partial(complete, source))
-    return inspection
+    return inspector.finish(partial(complete, source))
 
 
 def key_logs(named: Sequence[str]) -> list[str]:

@@ -176,12 +176,22 @@ _CAPTURED = "What is captured"
     default=True,
     help="Only packets that concern this host.",
 )
+@click.option(
+    "--no-screen",
+    "screen",
+    cls=Option,
+    heading="What is written",
+    flag_value=False,
+    default=True,
+    help="No screen on a terminal, only a line that tells how far it is.",
+)
 @shared_options
 def live(shared: Shared, **capturing: Any) -> int:
     """Watch interfaces, and report as connections end.
 
-    FILTER is a BPF expression as tcpdump takes it; without one, TCP and DNS are captured. The table comes at the end,
-    with Ctrl-C or a limit; ndjson is written line by line. Key logs (--keylog, SSLKEYLOGFILE) are read as they grow.
+    FILTER is a BPF expression as tcpdump takes it; without one, TCP and DNS are captured. On a terminal a screen shows
+    servers and connections as they come (? there tells its keys). The table comes at the end, with q, Ctrl-C or a
+    limit; ndjson is written line by line. Key logs (--keylog, SSLKEYLOGFILE) are read as they grow.
 
     \b
       sudo connspect live -i eth0

@@ -68,7 +68,7 @@ def endpoint_table(endpoints: Sequence[EndpointRecord], screen: Screen, most: in
 
 def _rows(endpoints: Sequence[EndpointRecord], screen: Screen) -> Iterator[str]:
     columns = [_HOST, *_FIGURES, _OTHERS]
-    rows = [[_host(endpoint), *_figures(endpoint), _others(endpoint)] for endpoint in endpoints]
+    rows = [[host_words(endpoint), *_figures(endpoint), _others(endpoint)] for endpoint in endpoints]
     telling = [i for i in range(len(columns)) if any(row[i] not in ([], _NOTHING) for row in rows)]
     columns, rows = [columns[i] for i in telling], [[row[i] for i in telling] for row in rows]
     yield from grid(columns, rows, screen) if fits(columns, rows, screen) else _two_storeys(columns, rows, screen)
@@ -86,7 +86,8 @@ def _two_storeys(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], scre
         yield from below
 
 
-def _host(endpoint: EndpointRecord) -> list[str]:
+def host_words(endpoint: EndpointRecord) -> list[str]:
+    """Its name, where it has one, and its address."""
     if endpoint.name is None or endpoint.name.strip("[]") == endpoint.ip:
         return [_address(endpoint)]
     further = len(endpoint.names) - 1
@@ -99,13 +100,13 @@ def _address(endpoint: EndpointRecord) -> str:
 
 def _figures(endpoint: EndpointRecord) -> list[list[str]]:
     return [
-        _protocols(endpoint.protocols),
+        protocol_words(endpoint.protocols),
         [f"{endpoint.opened:,}"],
         [f"{endpoint.still_open:,}"],
         [_requests(endpoint)],
-        _per_connection(endpoint),
-        _closers(endpoint),
-        _idle(endpoint),
+        per_connection_words(endpoint),
+        closer_words(endpoint),
+        idle_at_close_words(endpoint),
     ]
 
 
@@ -114,7 +115,8 @@ def _handshakes(endpoint: EndpointRecord) -> list[str]:
     return [f"{tls.n:,}", f"{tls.resumed:,} resumed", f"{units.duration(tls.median_ns)} (median)"]
 
 
-def _protocols(protocols: dict[str, int]) -> list[str]:
+def protocol_words(protocols: dict[str, int]) -> list[str]:
+    """What was spoken, and how often where it is not always the same."""
     spoken = {"tls*" if name == ENCRYPTED else name: n for name, n in protocols.items() if name != "none"}
     if len(spoken) == 1:
         return list(spoken)
@@ -128,7 +130,8 @@ def _requests(endpoint: EndpointRecord) -> str:
     return " + ".join(parts) or units.UNKNOWN
 
 
-def _per_connection(endpoint: EndpointRecord) -> list[str]:
+def per_connection_words(endpoint: EndpointRecord) -> list[str]:
+    """Requests per connection: the median, and the range where there is one."""
     figures = endpoint.requests_per_connection
     if figures.median is None or not endpoint.requests:
         return _NOTHING
@@ -138,7 +141,7 @@ def _per_connection(endpoint: EndpointRecord) -> list[str]:
     return [median, f"({figures.min:,} – {figures.max:,})"]
 
 
-def _closers(endpoint: EndpointRecord) -> list[str]:
+def closer_words(endpoint: EndpointRecord) -> list[str]:
     """Who closed and how, those apart that GOAWAY announced; the most first."""
     closed = endpoint.closed
     counts: dict[tuple[str, ...], int] = {
@@ -163,7 +166,8 @@ def closer(by: str, how: str, goaway_by: str | None) -> list[str]:
     return [by, f"{how.upper()}+GOAWAY"] if by == goaway_by else [f"{by} {how.upper()}", "on GOAWAY"]
 
 
-def _idle(endpoint: EndpointRecord) -> list[str]:
+def idle_at_close_words(endpoint: EndpointRecord) -> list[str]:
+    """How long connections were idle before their close, by who closed where both did."""
     before = endpoint.idle_before_close
     sides = [(side, idle) for side, idle in (("server", before.server), ("client", before.client)) if idle.n]
     sides.sort(key=lambda item: -item[1].n)

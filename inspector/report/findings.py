@@ -12,7 +12,8 @@ from inspector.records.finding import Finding, Severity, Suspect
 from inspector.report.layout import Screen, hanging
 from inspector.report.text import printable
 
-_SIGNS: dict[Severity, str] = {"info": "i", "notice": "·", "warning": "!", "problem": "!!"}
+#: What stands before a finding.
+SIGNS: dict[Severity, str] = {"info": "i", "notice": "·", "warning": "!", "problem": "!!"}
 #: Packets that are named in a line.
 _SHOWN_PACKETS = 6
 
@@ -26,7 +27,7 @@ def findings(found: Sequence[Finding], screen: Screen) -> Iterator[str]:
 
 
 def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
-    sign = _SIGNS[finding.severity]
+    sign = SIGNS[finding.severity]
     heading = [*printable(finding.title).split(" "), f"[{', '.join([finding.code, *finding.qualifiers])}]"]
     emphasis = screen.warn if finding.severity in ("warning", "problem") else screen.bold
     yield from (emphasis(line) for line in hanging(f" {sign:2} ", heading, " ", screen))

@@ -73,21 +73,23 @@ def _connection_row(connection: Connection) -> list[list[str]]:
         _address(connection.server),
         [f"{connection.protocol}*" if connection.protocol == ENCRYPTED else connection.protocol],
         [connection.opened.how],
-        [_requests(connection)],
-        ["still open"] if closed is None else _closer(closed),
+        [requests_text(connection)],
+        ["still open"] if closed is None else closer_words(closed),
         [units.duration(None if closed is None else closed.idle_ns)],
         [units.duration(connection.end_ns - connection.start_ns)],
         [connection.state],
     ]
 
 
-def _requests(connection: Connection) -> str:
+def requests_text(connection: Connection) -> str:
+    """Requests on a connection, or behind ~ an estimate."""
     if connection.requests is not None:
         return f"{connection.requests:,}"
     return units.UNKNOWN if connection.estimate is None else f"~{connection.estimate.exchanges:,}"
 
 
-def _closer(closed: Closed) -> list[str]:
+def closer_words(closed: Closed) -> list[str]:
+    """Who closed a connection and how."""
     said = closed.announced
     return closer(closed.by, closed.how, said.by if said is not None and said.how == "goaway" else None)
 

@@ -34,8 +34,11 @@ _QUIET = {
 }
 
 
-def story(connection: Connection, events: Sequence[EventRecord], screen: Screen, everything: bool) -> Iterator[str]:
-    """The connection and its events as lines of text; `everything`: sum nothing up."""
+def story(
+    connection: Connection, events: Sequence[EventRecord], screen: Screen, everything: bool, *, goes_on: bool = False
+) -> Iterator[str]:
+    """The connection and its events as lines of text; `everything`: sum nothing up; `goes_on`: the capture has not
+    ended."""
     told = list(_with_silence(connection, events, everything))
     if not everything:
         told = summed_up(told)
@@ -45,7 +48,7 @@ def story(connection: Connection, events: Sequence[EventRecord], screen: Screen,
         yield "  already open when the capture began"
     yield from _set(told, connection.start_ns, screen)
     yield ""
-    yield from ending(connection)
+    yield from ending(connection, goes_on)
     yield from totals(connection, screen)
 
 

@@ -11,25 +11,29 @@ from inspector.report.layout import Screen, hanging
 from inspector.report.text import printable
 
 
-def ending(connection: Connection) -> Iterator[str]:
-    """What did not happen."""
+def ending(connection: Connection, goes_on: bool) -> Iterator[str]:
+    """What did not happen, or not yet where the capture `goes_on`."""
     closed = connection.closed
     if closed is None:
-        yield f"  {_unclosed(connection)}"
+        yield f"  {_unclosed(connection, goes_on)}"
     elif closed.reply is None and "R" not in connection.history.upper():
         other = "client" if closed.by == "server" else "server"
         lasted = f", for {units.duration(closed.half_closed_ns)}" if closed.half_closed_ns is not None else ""
-        yield f"  the {other} had not closed when the capture ended{lasted}"
+        yield (
+            f"  the {other} has not closed{lasted}"
+            if goes_on
+            else (f"  the {other} had not closed when the capture ended{lasted}")
+        )
 
 
-def _unclosed(connection: Connection) -> str:
+def _unclosed(connection: Connection, goes_on: bool) -> str:
     match connection.opened.how:
         case "unanswered":
             return "nobody answered"
         case "half-open":
             return "the handshake was never completed"
         case _:
-            return "still open when the capture ended"
+            return "open" if goes_on else "still open when the capture ended"
 
 
 def totals(connection: Connection, screen: Screen) -> Iterator[str]:

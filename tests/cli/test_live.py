@@ -187,7 +187,7 @@ class Source:
 
 
 def capturing(path: str) -> Capturing:
-    return Capturing((), (), None, None, None, True, path, (), False, None)
+    return Capturing((), (), None, None, None, True, path, (), False, None, True)
 
 
 def test_a_full_disk_ends_the_capture() -> None:
@@ -247,5 +247,5 @@ def test_what_is_asked_for_gets_there(
     words += ["--metrics", "9090"]
     assert run("live", *words, "--embed-keys", *arguments, "tcp", "port", "80").status == 0
     names, filter = ("lo", "eth0"), ("tcp", "port", "80")
-    assert asked == [Capturing(names, filter, 1.5, 3, 96, promiscuous, "x", ("files:2",), True, "9090")]
+    assert asked == [Capturing(names, filter, 1.5, 3, 96, promiscuous, "x", ("files:2",), True, "9090", True)]
     assert asked[0].words() == "tcp port 80"
