@@ -9,12 +9,13 @@ TARGET ?= all
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-live conformance bench fuzz clean
+.PHONY: help demo test test-live screenshots conformance bench fuzz clean
 
 help:
 	@echo "make demo          install into a fresh $(VENV) and report on a capture that ships"
 	@echo "make test          types, lint, formatting, import order, tests"
 	@echo "make test-live     tests with real servers; needs root and the programs of captures/README.md"
+	@echo "make screenshots   the README's pictures of the screen, of a real capture; needs root, nginx and curl"
 	@echo "make conformance   compare with tshark on the captures in CONFORMANCE ($(CONFORMANCE))"
 	@echo "make bench         time and memory against tshark and tcptrace"
 	@echo "make fuzz          mutated captures for MINUTES ($(MINUTES)); TARGET=tls, http2 or websocket for one protocol"
@@ -33,6 +34,9 @@ test: $(VENV)/installed-dev
 
 test-live: $(VENV)/installed-dev
 	$(bin)/python -m pytest -m live -rs
+
+screenshots: $(VENV)/installed-dev
+	$(bin)/python -m tests.live.screenshots docs
 
 # tests/packets compares columns with Scapy on these captures, too; the laws over batch sizes hold on them.
 conformance: $(VENV)/installed-dev
