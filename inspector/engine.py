@@ -222,7 +222,7 @@ class Inspector:
         known, self._unfinished = self._unfinished, {}
         for connection in self._tracker.unfinished:
             before = known.get(connection.id)
-            if before is None or before.record.last_packet != connection.last_packet:
+            if before is None or before.record.last_packet != connection.last_packet or _waits(before.record):
                 before = Unfinished(self._describe(connection, book := _book(connection), over=False), book)
             self._unfinished[connection.id] = before
         select = self.options.select
@@ -386,6 +386,12 @@ def _without_pools(endpoints: Sequence[EndpointRecord], connections: Sequence[Co
 def _first(entries: dict[int, Any], count: int) -> list[int]:
     """The keys of the entries that were made first."""
     return list(islice(entries, max(0, count)))
+
+
+def _waits(record: Connection) -> bool:
+    """Whether one side has closed and waits for the other: for how long, each moment tells anew."""
+    closed = record.closed
+    return closed is not None and closed.reply is None and closed.half_closed_ns is not None
 
 
 def _book(connection: TcpConnection) -> ExchangeBook | None:

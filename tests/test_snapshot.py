@@ -77,6 +77,16 @@ def test_what_does_not_change_is_the_same_object() -> None:
     assert endpoints[0]["10.0.0.8"] is not endpoints[1]["10.0.0.8"]
 
 
+def test_how_long_the_other_side_has_not_closed_is_told_anew() -> None:
+    waiting = Talk("10.0.0.1:1", start=0).handshake().exchange().s("FIN ACK").c("ACK")
+    other = Talk("10.0.0.1:2", start=5).handshake()
+    taken, _ = _snapshots(waiting, other)
+    closed = [one.connections[0].closed for one in taken[-3:]]
+    lasted = [one.half_closed_ns / SECOND for one in closed if one is not None and one.half_closed_ns is not None]
+    assert lasted == pytest.approx([4.993, 4.994, 4.995], abs=0.01)
+    assert lasted[0] < lasted[1] < lasted[2]
+
+
 def test_a_snapshot_stays_as_it_was() -> None:
     talk = Talk().handshake().exchange().close()
     taken, _ = _snapshots(talk)
