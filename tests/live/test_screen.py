@@ -27,8 +27,8 @@ PORT = 8001
 LIVE = ("-i", "eth0")
 #: What the report says of the server to which `_load` opened six connections.
 REPORTED = re.compile(r"10\.0\.0\.1:8001\s+http/1\.1 +6 +0 +6 +1 ")
-#: Runs the command line with an engine that fails once it has seen some connections.
-BROKEN = """
+#: Runs the command line with an engine, or a screen, that fails once it has seen some connections.
+BROKEN_ENGINE = """
 from inspector import engine
 feed = engine.Inspector.feed
 def fail(self, batch):
@@ -36,6 +36,17 @@ def fail(self, batch):
     if self.connections >= 8:
         raise RuntimeError("a bug of ours")
 engine.Inspector.feed = fail
+from inspector.__main__ import main
+main()
+"""
+BROKEN_SCREEN = """
+from inspector.report.screen import board
+take = board.Board.take
+def fail(self, inspection, now):
+    take(self, inspection, now)
+    if len(inspection.connections) >= 8:
+        raise RuntimeError("a bug of ours")
+board.Board.take = fail
 from inspector.__main__ import main
 main()
 """
@@ -190,8 +201,9 @@ def test_the_window_is_closed(network: Network, tmp_path: Path) -> None:
         assert REPORTED.search(report.read_text())
 
 
-def test_an_error_of_ours(network: Network) -> None:
-    with terminal(network.hosts["client"], *LIVE, program=["-c", BROKEN]) as screen:
+@pytest.mark.parametrize(("program", "reported"), [(BROKEN_ENGINE, 7), (BROKEN_SCREEN, 8)])
+def test_an_error_of_ours(network: Network, program: str, reported: int) -> None:
+    with terminal(network.hosts["client"], *LIVE, program=["-c", program]) as screen:
         screen.wait_for("no connection so far")
         requests(network.hosts["client"], SERVER, PORT, 7)
         _closed(screen, "10.0.0.1:8001", 7)
@@ -199,8 +211,9 @@ def test_an_error_of_ours(network: Network) -> None:
         report = screen.end()
         assert screen.is_restored
         assert screen.process.returncode == 1
-        assert re.search(r"10\.0\.0\.1:8001 +http/1\.1 +7 +0 +7 +1 ", report)
-        assert "RuntimeError: a bug of ours" in report
+        assert re.search(rf"10\.0\.0\.1:8001 +http/1\.1 +{reported} +0 +{reported} +1 ", report)
+        assert report.count("RuntimeError: a bug of ours") == 1
+        assert "locals" not in report
 
 
 def test_without_colour(network: Network) -> None:
