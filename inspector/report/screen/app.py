@@ -22,6 +22,7 @@ from inspector.errors import ConnspectError
 from inspector.inspection import Inspection
 from inspector.records.connection import Connection
 from inspector.report import units
+from inspector.report.findings import findings
 from inspector.report.layout import Screen
 from inspector.report.screen.board import Board, Key, title
 from inspector.report.screen.columns import connection_columns, endpoint_columns
@@ -86,6 +87,7 @@ class LiveScreen(App[None]):
             ("slash", "filter"),
             ("e", "pane('events')"),
             ("f", "pane('findings')"),
+            ("F", "findings"),
             ("space", "hold"),
             ("w", "write"),
             ("question_mark", "help"),
@@ -109,7 +111,9 @@ class LiveScreen(App[None]):
         """The view that a story or the help covers."""
         self._endpoint: Key | None = None
         self._story: int | None = None
-        """The connection whose story is told; None while the text is the help."""
+        """The connection whose story is told; None while the text is another page."""
+        self._page = ""
+        """Which."""
         self._told: Connection | None = None
         """Its record as it was told last."""
         self._told_at = 0.0
@@ -178,8 +182,8 @@ class LiveScreen(App[None]):
         self._panes["head"].show([(head(self._watched.facts(), self.held, width), LOUD if self.held else BOLD)])
         self._panes["where"].show([(f" {self._where()}", DIM)])
         room = self.size.height
-        findings = finding_lines(inspection.findings, width, max(2, room // 6)) if inspection is not None else []
-        self._below_shows("findings", findings)
+        found = finding_lines(inspection.findings, width, max(2, room // 6)) if inspection is not None else []
+        self._below_shows("findings", found)
         self._below_shows("events", event_lines(list(board.happenings), width, max(3, min(room // 5, 12))))
         text, style, until = self._message
         said = text and time.monotonic() < until
@@ -208,7 +212,7 @@ class LiveScreen(App[None]):
         board = self.board
         if self._view == "text":
             if self._story is None:
-                return "help"
+                return self._page
             server = board.lines.get(self._endpoint) if self._endpoint is not None else None
             return f"{'' if server is None else printable(title(server.record)) + ' › '}connection {self._story}"
         listing = self._listing()
@@ -351,8 +355,16 @@ class LiveScreen(App[None]):
         self._look()
 
     def action_help(self) -> None:
-        self._story = None
-        self._text.show(help_lines(self.size.width - 2))
+        self._show_page("help", help_lines(self.size.width - 2))
+
+    def action_findings(self) -> None:
+        found = self.board.inspection.findings if self.board.inspection is not None else []
+        lines = list(findings(found, Screen(self.size.width - 2, colour=True)))
+        self._show_page("findings, as they are now", lines or [" no findings so far"])
+
+    def _show_page(self, title: str, lines: list[str]) -> None:
+        self._story, self._page = None, title
+        self._text.show(lines)
         self._show_text()
         self._draw()
 

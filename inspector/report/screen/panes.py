@@ -34,7 +34,7 @@ HELP = (
     ("r", "sort the other way round"),
     ("/", "show only rows that contain what you type (all words of it)"),
     ("e", "event stream: connections as they open and close; shown or hidden"),
-    ("f", "findings; shown, where there are any, or hidden"),
+    ("f  F", "findings: shown, where there are any, or hidden; F tells them in full"),
     ("space", "hold the display; capturing goes on"),
     ("w", "write the report so far, as JSON, to a file in this directory"),
     ("?", "this page"),
@@ -103,7 +103,7 @@ def finding_lines(findings: Iterable[Finding], width: int, most: int) -> list[tu
         for one in told
     ]
     if len(lines) > most:
-        lines[most - 1 :] = [(f"   … and {len(told) - most + 1:,} more: the report has them all", DIM)]
+        lines[most - 1 :] = [(f"   … and {len(told) - most + 1:,} more: F tells them all", DIM)]
     return [rule(width, units.plural(len(told), "finding")), *lines] if lines else []
 
 
@@ -138,7 +138,7 @@ def help_lines(width: int) -> list[str]:
 
 #: What the keys do, the most needed first: as many as fit are shown.
 _KEYS = {
-    "endpoints": ("Enter open", "s sort", "r reverse", "/ filter", "space hold", "e events", "f findings", "w write"),
+    "endpoints": ("Enter open", "s sort", "r reverse", "/ filter", "space hold", "e events", "f F findings", "w write"),
     "connections": ("Enter story", "Esc back", "s sort", "r reverse", "/ filter", "space hold", "e events", "w write"),
     "text": ("Esc back", "↑↓ scroll", "space hold", "e events", "w write"),
 }

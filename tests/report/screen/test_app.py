@@ -200,7 +200,12 @@ def test_panes() -> None:
         assert " 12 findings ───" in text
         assert " !! 10.0.0.2:80  evil \\x1b[31m title" in text
         assert "known 7" in text
-        assert "… and 3 more: the report has them all" in text
+        assert "… and 3 more: F tells them all" in text
+        text = await seen.press("F")
+        assert text.split("\n")[1] == " findings, as they are now"
+        assert "known 1 [some-code]" in text
+        assert "\x1b" not in text
+        assert "shop.example 10.0.0.2:80" in await seen.press("escape")
         assert "evil" not in await seen.press("f")
 
     on_screen(stage, scene, height=60)
@@ -210,7 +215,7 @@ def test_help_tells_all_keys() -> None:
     async def scene(seen: Seen) -> None:
         text = await seen.press("question_mark")
         assert text.split("\n")[1] == " help"
-        for key in ("Enter", "Esc", "  s ", "  r ", "  / ", "  e ", "  f ", "space", "  w ", "  ? ", "q  Ctrl-C"):
+        for key in ("Enter", "Esc", "  s ", "  r ", "  / ", "  e ", "f  F", "space", "  w ", "  ? ", "q  Ctrl-C"):
             assert key in text
         text = await seen.press("escape")
         assert "3 endpoints" in text
