@@ -28,6 +28,8 @@ ADDED_MEMORY_LIMIT = 300_000_000
 #: Address space: an absurd allocation fails at once.
 ADDRESS_SPACE = 8_000_000_000
 
+_STATUS = Path("/proc/self/status")
+
 Examine = Callable[[Input, Path], None]
 
 
@@ -61,9 +63,17 @@ def _cause(error: BaseException) -> str:
 
 
 def peak_bytes() -> int:
-    """Resident set of this process at its largest so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    """Resident set of this process at its largest so far.
+
+    Not ru_maxrss where there is VmHWM: that begins with what the process had in memory that started this one, and so
+    hides what inputs take when that was large.
+    """
+    try:
+        status = _STATUS.read_text()
+    except OSError:
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return int(re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)[1]) * 1024  # type: ignore[index]
 
 
 def load(name: str) -> Examine:
