@@ -5,8 +5,8 @@ No I/O, no clock: the only inputs are batches and the times in them.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from inspector.bounds import Bounds
 from inspector.bytestream import FROM_CLIENT, StreamChunk, StreamSink
+from inspector.endpoints import Endpoint
 from inspector.events import Event
 from inspector.findings.judge import judge
 from inspector.inspection import Inspection
@@ -102,6 +103,10 @@ def decoders(keys: KeyLog | None = None, layers: int = 0) -> Decoders:
     return table
 
 
+#: Events of one connection that wait until it is known whether it is reported; when there are more, the oldest go.
+EVENTS_HELD = 1 << 18
+
+
 @dataclass(slots=True, frozen=True)
 class Options:
     """What the caller wants to know, and of which connections."""
@@ -124,7 +129,8 @@ class Options:
     """Told of each selected connection once it has ended (2 s of capture time after its last close)."""
     on_event: Callable[[EventRecord], None] | None = None
     """Told of each event instead of keeping it, sorted by time and packet within a batch. What comes before a
-    connection's roles are sure waits for them (log.EVENTS_WAITING)."""
+    connection's roles are sure waits for them (log.EVENTS_WAITING). With `select`, events wait for their connection's
+    end: it is asked of what has ended."""
 
 
 class Inspector:
@@ -141,6 +147,10 @@ class Inspector:
         self._capture = CaptureRecord([], 0, 0, {}, None, None, None, [], history)
         self._connections: dict[int, Connection] = {}
         self._events: list[EventRecord] = []
+        self._held: dict[int, deque[EventRecord]] = {}
+        """Events of connections of which is not known yet whether they are reported, by id."""
+        self._verdicts: list[tuple[int, bool]] = []
+        """Ids of connections of which that is known now, and whether they are."""
         self._anomalies: dict[str, int] = {}
         self._resolved = ResolvedNames()
         self._unfinished: dict[int, Unfinished] = {}
@@ -180,6 +190,10 @@ class Inspector:
         if self.options.bounds is not None:
             self._let_go(self.options.bounds, batch)
 
+    def last_packet_ns(self, of: Callable[[Endpoint, Endpoint], bool]) -> int:
+        """When the last packet came of those connections that are not over and of which `of` their ends; 0: none."""
+        return self._tracker.last_ns(of)
+
     def finish(self, complete: Callable[[CaptureRecord], None] | None = None) -> Inspection:
         """No more packets: close the books. `complete` adds to the capture's record what its source alone knows; it
         does so before findings are judged, which dropped packets weaken."""
@@ -199,7 +213,7 @@ class Inspector:
             connections=connections,
             unlisted=self._endpoints.unlisted,
             anomalies=dict(sorted(self._anomalies.items())),
-            events=sorted(self._events, key=lambda event: (event.time_ns, event.packet)),
+            events=sorted(self._events, key=_place),
         )
         self.judge(inspection)
         return inspection
@@ -289,9 +303,12 @@ class Inspector:
         options, book = self.options, _book(connection)
         record = self._describe(connection, book)
         connection.sink = connection.book = None  # they refer back to the connection: it would be garbage in a circle
-        if options.select is not None and not options.select(record):
-            self._told_late[record.id] = None
-            return
+        if options.select is not None:
+            selected = options.select(record)
+            self._verdicts.append((record.id, selected))
+            if not selected:
+                self._told_late[record.id] = None
+                return
         if connection.late:
             self._told_late[record.id] = None
         for anomaly in record.anomalies:
@@ -364,15 +381,31 @@ class Inspector:
         self._capture.history.connections += len(connections)
 
     def _hand_on_events(self) -> None:
-        if not self.options.events:
+        options = self.options
+        verdicts, self._verdicts = self._verdicts, []
+        if not options.events:
             return
-        wanted = self.options.events_of
-        events = [event for event in self._log.take() if wanted is None or event.connection in wanted]
-        if self.options.on_event is None:
+        events = self._log.take()
+        if options.events_of is not None:
+            events = [event for event in events if event.connection in options.events_of]
+        elif options.select is not None:
+            events = self._of_selected(events, verdicts)
+        if options.on_event is None:
             self._events += events
         else:
             for event in events:
-                self.options.on_event(event)
+                options.on_event(event)
+
+    def _of_selected(self, events: Iterable[EventRecord], verdicts: Iterable[tuple[int, bool]]) -> list[EventRecord]:
+        """The events that are reported as of now, by time and packet; others go or wait."""
+        for event in events:
+            self._held.setdefault(event.connection, deque(maxlen=EVENTS_HELD)).append(event)
+        held = ((self._held.pop(number, ()), selected) for number, selected in verdicts)
+        return sorted((event for some, selected in held if selected for event in some), key=_place)
+
+
+def _place(event: EventRecord) -> tuple[int, int]:
+    return event.time_ns, event.packet
 
 
 def _without_pools(endpoints: Sequence[EndpointRecord], connections: Sequence[Connection]) -> None:

@@ -88,6 +88,18 @@ def test_events_of_some_connections() -> None:
 
 
 @pytest.mark.parametrize("batch_rows", [1, 4096])
+def test_events_of_what_is_not_selected_are_not_told(batch_rows: int) -> None:
+    everything = inspect(*_three(), options=Options(events=True)).events
+    handed: list[EventRecord] = []
+    for told in (None, handed.append):
+        options = Options(events=True, select=lambda connection: connection.id == 1, on_event=told)
+        inspection = inspect(*_three(), options=options, batch_rows=batch_rows)
+        assert (handed if told else inspection.events) == [event for event in everything if event.connection == 1]
+    none = Options(events=True, select=lambda connection: False)
+    assert inspect(*_three(), options=none, batch_rows=batch_rows).events == []
+
+
+@pytest.mark.parametrize("batch_rows", [1, 4096])
 def test_events_are_handed_out_in_the_order_of_the_capture(batch_rows: int) -> None:
     handed: list[EventRecord] = []
     inspection = inspect(*_three(), options=Options(events=True, on_event=handed.append), batch_rows=batch_rows)

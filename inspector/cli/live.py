@@ -95,7 +95,7 @@ def watch(capturing: Capturing, shared: Shared) -> int:
     with ExitStack() as stack:
         serving = _serving(capturing, stack, early=True)
         voice = _Voice(shared.warn)
-        source = stack.enter_context(_open(capturing, voice))
+        source = stack.enter_context(open_capture(capturing, voice))
         serving = serving or _serving(capturing, stack, early=False)
         stack.enter_context(_ending(source))
         shared.warn(f"capturing on {', '.join(source.names)}; Ctrl-C ends")
@@ -117,7 +117,7 @@ def watch(capturing: Capturing, shared: Shared) -> int:
     return PARTLY_READ if inspection.capture.problems else 0
 
 
-def _open(capturing: Capturing, warn: Callable[[str], None]) -> LiveSource:
+def open_capture(capturing: Capturing, warn: Callable[[str], None]) -> LiveSource:
     """The open capture, with all rights gone that it needed."""
     from inspector.cli import rights
     from inspector.sources.live import ANY, NotPermittedError, open_live

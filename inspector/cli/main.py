@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -204,13 +205,37 @@ def live(shared: Shared, **capturing: Any) -> int:
     return watch(Capturing(**capturing), shared)
 
 
-@connspect.command()
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("-i", "--interface", cls=Option, heading="What is captured", help="Interface; any for all.")
+@connspect.command(context_settings={"allow_interspersed_args": False})
+@click.argument("command", metavar="[--] COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option(
+    *("-i", "--interface", "interfaces"),
+    cls=Option,
+    heading=_CAPTURED,
+    multiple=True,
+    metavar="IFACE",
+    help="Interface; any, the default, for all. Repeatable.",
+)
+@click.option(
+    "--keep", "folder", cls=Option, heading=_CAPTURED, metavar="DIR", help="Keep all packets and the TLS keys there."
+)
 @shared_options
-def run(**_: Any) -> None:
-    """Start a program and report on its connections (not built yet)."""
-    raise NotBuilt("run", "record with tcpdump while the program runs, then 'connspect read'")
+def run(command: tuple[str, ...], interfaces: tuple[str, ...], folder: str | None, shared: Shared) -> int:
+    """Start a program and report on its connections.
+
+    The report has the connections of this process and of all that it starts, and no others. It goes to standard
+    error, or to -o; the program's own output and exit status stay what they are. TLS keys are logged for it
+    (SSLKEYLOGFILE, NODE_OPTIONS). Through sudo, the program runs as the user who called it.
+
+    \b
+      sudo connspect run -- python fetch.py
+      sudo connspect run -i eth0 -T json -o report.json -- ./nightly.sh --all
+      sudo connspect run --keep /tmp/kept -- curl https://example.com/
+    """
+    if not hasattr(signal, "sigtimedwait"):
+        raise UsageError("run: this system cannot wait for signals as it must; use 'connspect live' while it runs")
+    from inspector.cli.run import run_command
+
+    return run_command(command, interfaces, folder, shared)
 
 
 @connspect.command()

@@ -33,7 +33,7 @@ _OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     (
         _REPORT,
         ("-o", "--output"),
-        {"metavar": "PATH", "help": "Write the report there (parquet: a folder)."},
+        {"metavar": "PATH", "help": "Write the report there; - is standard output (parquet: a folder)."},
     ),
     (_REPORT, ("--connections",), {"is_flag": True, "help": "List the connections, too."}),
     (_REPORT, ("--events",), {"is_flag": True, "help": "Write the event log, too (table, ndjson)."}),

@@ -52,11 +52,17 @@ class Output:
 
 
 @contextmanager
-def open_output(path: str | None, *, as_it_comes: bool = False) -> Iterator[Output]:
+def open_output(path: str | None, *, as_it_comes: bool = False, error: bool = False) -> Iterator[Output]:
     """The report at `path`; standard output for None or "-". Raises UsageError when it cannot be opened.
 
-    `as_it_comes`: somebody may read it while it is written, so it is in its place from the start."""
-    if path is None or path == "-":
+    `as_it_comes`: somebody may read it while it is written, so it is in its place from the start. `error`: standard
+    error for None, because standard output belongs to somebody else.
+    """
+    if path is None and error:
+        output = Output(sys.stderr.buffer, sys.stderr.encoding, "standard error")
+        yield output
+        output.flush()
+    elif path is None or path == "-":
         output = Output(sys.stdout.buffer, sys.stdout.encoding, "standard output")
         yield output
         output.flush()

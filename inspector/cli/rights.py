@@ -132,7 +132,8 @@ def _caller(environment: Mapping[str, str]) -> tuple[int, int, list[int]] | None
 
 def _check(caller: tuple[int, int, list[int]] | None) -> None:
     """Believe the kernel, not the calls."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+    # UTF-8 is built in, other encodings are modules, which may be out of reach by now.
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     held = any(int(status.get(name, "0"), 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"))
     is_caller = caller is None or set(status["Uid"].split()) == {str(caller[0])}

@@ -14,6 +14,7 @@ from heapq import heappop, merge
 import numpy as np
 
 from inspector.bounds import Bounds
+from inspector.endpoints import Endpoint, ip_text
 from inspector.packets.batch import IcmpError, PacketBatch
 from inspector.tcp.connection import Connection, MakeSink, ReadWhole
 from inspector.tcp.flow_table import SYN_ONLY, group
@@ -88,6 +89,10 @@ class Tracker:
         late, self._registry.late = self._registry.late, []
         return late
 
+    def last_ns(self, of: Callable[[Endpoint, Endpoint], bool]) -> int:
+        """The latest time of a segment of live connections whose client and server are `of` interest; 0: none."""
+        return max((c.end_ns for c in self._registry.live.values() if of(_end(c.client), _end(c.server))), default=0)
+
     def finish(self) -> Iterator[Connection]:
         """Retire everything, by number."""
         return merge(self._finish_live(), self._finish_alone(), key=lambda connection: connection.id)
@@ -135,3 +140,8 @@ class Tracker:
         if connection is not None and not (connection.ended and connection.ended_packet < error.packet):
             code = f"icmp_{error.what.replace('-', '_')}"
             connection.note(code, error.packet, error.time_ns, error.detail)
+
+
+def _end(end: tuple[int, int, int]) -> Endpoint:
+    high, low, port = end
+    return Endpoint(ip_text(high, low), port)

@@ -16,7 +16,6 @@ CONTRACT_OPTIONS = (
 )
 SHORT_OPTIONS = ("-T", "table", "-o", "-", "-n", "-j", "1", "-q", "-v")
 NOT_BUILT = {
-    "run": ["-i", "lo", "--", "python", "fetch.py", "--format", "x"],
     "explain": ["server-idle-timeout"],
 }
 

@@ -12,6 +12,10 @@ from inspector.protocols.tls.negotiation import Negotiation
 from inspector.protocols.tls.records import RecordReader
 
 SIDE_NAMES = ("client", "server")
+#: How the reason begins when all that is missing is a line of the key log.
+NO_SECRET = "the key log has no"
+#: The reason when there is none, or nothing in it.
+NO_LOG = "no key log was given"
 
 
 class Side:
@@ -68,8 +72,8 @@ def _no_keys(closed: Sequence[Side], keyring: Keyring, negotiation: Negotiation)
         return keyring.unsupported
     missing = dict.fromkeys(label for side in closed for label in keyring.missing(side.direction))
     if not keyring.has_log:
-        return "no key log was given"
+        return NO_LOG
     for hello, name in ((negotiation.client, "ClientHello"), (negotiation.server, "ServerHello")):
         if hello is None:
             return f"the {name} is not in the capture"
-    return f"the key log has no {', '.join(missing)} for this connection" if missing else None
+    return f"{NO_SECRET} {', '.join(missing)} for this connection" if missing else None
