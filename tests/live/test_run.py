@@ -34,15 +34,17 @@ pytestmark = pytest.mark.live
 ROOT = Path(__file__).parents[2]
 PORT, TLS_PORT = 8001, 8443
 
-#: Makes connections to the server all the time, so that 4-tuples of others are everywhere.
+#: Makes connections to the server all the time, so that 4-tuples of others are everywhere; with pauses, so that a
+#: machine that is busy with other things loses no packets.
 STRANGER = f"""
-import http.client, sys
+import http.client, sys, time
 print("begins", flush=True)
 while True:
     connection = http.client.HTTPConnection("{SERVER}", {PORT}, timeout=20)
     connection.request("GET", "/b")
     connection.getresponse().read()
     connection.close()
+    time.sleep(0.001)
 """
 
 
