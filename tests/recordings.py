@@ -15,11 +15,19 @@ NAMES = sorted(path.parent.name for path in CAPTURES.glob("*/truth.json"))
 
 def report_on(folder: Path, capture: str = "client") -> Json:
     """The report of `connspect read --format json` on a recording; `capture` is which, where there are two."""
-    (path,) = folder.glob(f"{capture}.pcapng*")
+    return _told("read", folder, *folder.glob(f"{capture}.pcapng*"))
+
+
+def hops_on(folder: Path) -> Json:
+    """What `connspect hops --format json` says of a recording of a proxy, the client's side first."""
+    return _told("hops", folder, *folder.glob("client.pcapng*"), *folder.glob("upstream.pcapng*"))
+
+
+def _told(command: str, folder: Path, *captures: Path) -> Json:
     keys = [argument for log in folder.glob("keys.log") for argument in ("--keylog", str(log))]
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "report.json"
-        status = main(["read", "--format", "json", "--output", str(output), *keys, str(path)])
+        status = main([command, "--format", "json", "--output", str(output), *keys, *map(str, captures)])
         assert status == 0
         return json.loads(output.read_text(encoding="utf-8"))
 
