@@ -41,8 +41,8 @@ def _heading(recordings: int, right: int, wrong: int, quiet: int) -> Iterator[st
     yield (
         f"{recordings} recordings of real servers, proxies and clients, each with the findings that it has to lead to. "
         "What has to be found was written down from what was configured (`captures/expected.toml`), what was found is "
-        "what `connspect read` and `connspect hops` say of the packets. A time is right within 5 % or 100 ms, whichever "
-        "is more, unless a range is given; a count has to be the same; a product has to be among the first three "
+        "what `connspect read` and `connspect hops` say of the packets. A time is right within 5 % or 100 ms (the "
+        "larger), unless a range is given; a count has to be the same; a product has to be among the first three "
         "suspects."
     )
     yield ""
