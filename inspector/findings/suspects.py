@@ -12,7 +12,7 @@ together. Nobody fits: the value is somebody's configuration. A suspect is no ve
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inspector.findings.catalogue import Kind, Product, Setting, compiled, number, products, written
 from inspector.findings.clues import Clues, clues
@@ -53,15 +53,17 @@ def recognised(connections: Sequence[Connection], side: Side) -> list[Recognised
     return _recognised(clues(connections, side))
 
 
-def suspects(connections: Sequence[Connection], side: Side, kind: Kind, value: float | None = None) -> list[Suspect]:
+def suspects(
+    connections: Sequence[Connection], side: Side, kind: Kind, value: float | None = None, *, on_time: bool = False
+) -> list[Suspect]:
     """Who on this side may have ended these connections, and by which setting.
 
     `kind` says what ended them: silence ("idle"), their number of requests ("requests"), their age ("age"), each
     response ("each"), or that the requests asked for it ("asks-close"). `value` is what was measured, in seconds or
-    requests. All that are returned are equally likely, but for proxies that pass another's Server header, which come
-    last. Empty when nothing can be said.
+    requests; `on_time` where it is the limit itself, found from many closes that came late. All that are returned are
+    equally likely, but for proxies that pass another's Server header, which come last. Empty when nothing can be said.
     """
-    seen = clues(connections, side)
+    seen = replace(clues(connections, side), on_time=on_time)
     known = _recognised(seen)
     if known:
         ranked = sorted((_rank(one.product, kind, value, seen), i) for i, one in enumerate(known))
@@ -226,9 +228,13 @@ def _fit(setting: Setting, value: float | None, seen: Clues) -> int:
     if seen.advertised is not None and _by_hint(setting, value, seen.advertised):
         return _DEFAULT
     for i, default in enumerate(setting.defaults):
-        if value == default or (setting.kind != "requests" and -EARLY <= value - default <= setting.late):
+        if value == default or (setting.kind != "requests" and -EARLY <= value - default <= _late(setting, seen)):
             return _DEFAULT if i == 0 and setting.value is not None else _EARLIER
     return _SET
+
+
+def _late(setting: Setting, seen: Clues) -> float:
+    return min(setting.late, LATE) if seen.on_time else setting.late
 
 
 def _by_hint(setting: Setting, value: float, advertised: float) -> bool:
@@ -333,7 +339,7 @@ def _write(setting: Setting, value: float, seen: Clues) -> str:
     if seen.advertised is not None and setting.adds and _by_hint(setting, value, seen.advertised):
         return written(setting.write, seen.advertised)
     for default in setting.defaults:
-        if value == default or -EARLY <= value - default <= setting.late:
+        if value == default or -EARLY <= value - default <= _late(setting, seen):
             return written(setting.write, default - setting.adds)
     value = value - setting.adds if value > setting.adds else value
     return written(setting.write, float(int(value)) if setting.late > 1 and value >= 1 else value)

@@ -186,6 +186,8 @@ def test_all_at_one_moment_after_an_odd_time_is_the_end_of_a_program() -> None:
     at_once = idle(14_850, 14_800, 14_780, by="client", apart_ms=50)
     assert told(*of_node(*at_once)) == []
     assert told(*of_node(*idle(14_850, 14_850, 14_850, by="client"))) == [CLIENT]
+    in_a_row = idle(14_850, 14_550, 14_250, 13_950, by="client", apart_ms=300)
+    assert told(*of_node(*in_a_row)) == [], "nor does it tick"
 
 
 def test_connections_without_a_request_were_kept_for_nothing() -> None:

@@ -157,6 +157,13 @@ def test_software_that_may_be_late_is_not_guessed_by_a_late_close() -> None:
     assert suspects([told], "server", "idle", 2.6)[0].why == "Server header; its default"
 
 
+def test_limit_that_many_late_closes_agree_on_is_not_late_itself() -> None:
+    told = talk({**PLAIN, "connection": "keep-alive", "server": "gunicorn"})
+    (suspect,) = suspects([told], "server", "idle", 3.0, on_time=True)
+    assert (suspect.value, suspect.why) == ("3", "Server header; its default is 2 s, so someone set it")
+    assert suspects([told], "server", "idle", 3.0)[0].value == "2"
+
+
 @pytest.mark.parametrize(("count", "is_one"), [(1000, True), (100, True), (25, False)])
 def test_what_software_does_by_itself(count: int, is_one: bool) -> None:
     assert is_default([talk(NGINX)], "server", "requests", count) is is_one

@@ -94,11 +94,11 @@ def is_lone_reset(closed: Sequence[Connection]) -> bool:
 def _may_be_chance(side: Side, closed: Sequence[Connection], agreed: Agreement) -> bool:
     """Whether they were all closed at one moment, after a time that nobody sets: then something else ended them."""
     times = [connection.closed.time_ns for connection in closed if connection.closed is not None]
-    if agreed.ticks or max(times) - min(times) > LIMITS.moment_ns:
+    if max(times) - min(times) > LIMITS.moment_ns:
         return False
-    after_s = agreed.median_ns / 1e9
+    after_s = limit_ns(agreed) / 1e9
     is_round = -EARLY <= after_s - round(after_s) <= LIMITS.round_s and round(after_s) > 0
-    return not is_round and not is_default(closed, side, "idle", after_s)
+    return (agreed.ticks or not is_round) and not is_default(closed, side, "idle", after_s)
 
 
 def _carried(connection: Connection) -> bool:
@@ -121,7 +121,7 @@ def _told(side: Side, case: Case, closed: Sequence[Connection], agreed: Agreemen
     if _may_be_chance(side, closed, agreed):
         qualifiers.append("few-samples")
     after_s = limit_ns(agreed) / 1e9
-    found = suspects(alike, side, "idle", after_s)
+    found = suspects(alike, side, "idle", after_s, on_time=agreed.ticks)
     return conclude(
         f"{side}-idle-timeout",
         severity,
