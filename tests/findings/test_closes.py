@@ -105,7 +105,10 @@ def test_client_that_asks_for_the_close_decides_though_the_server_closes() -> No
     assert finding.client == "10.0.0.2"
     assert [suspect.product for suspect in finding.suspects] == ["requests / urllib3 2.32"]
     assert finding.advice is not None
-    assert finding.advice.startswith("the client decides this, not the server")
+    assert finding.advice == (
+        "the client decides this, not the server: let it leave Connection: close out, and keep one requests.Session() "
+        "for all requests"
+    )
     assert "server-closes-each-response" not in findings
     assert "client-never-reuses" not in findings
 

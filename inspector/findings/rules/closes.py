@@ -165,10 +165,15 @@ def _asks(exchanges: Sequence[Exchange]) -> int:
 
 
 def _how_not_to_ask(asked: Sequence[Connection]) -> str:
+    how = way(asked, "client", "reuse")
     known = recognised(asked, "client")
     if any(one.product.settings("asks-close") for one in known):
-        return f"{known[0].product.name}: {way(asked, 'client', 'reuse')}"
-    return "the client decides this, not the server: let it speak HTTP/1.1 without Connection: close"
+        return f"{known[0].product.name}: {how}"
+    return "the client decides this, not the server: " + (
+        "let it speak HTTP/1.1 without Connection: close"
+        if how is None
+        else f"let it leave Connection: close out, and {how}"
+    )
 
 
 def _never_reuses(case: Case) -> Iterator[Finding]:
