@@ -10,6 +10,7 @@ from inspector.findings.rule import Rule
 _FILES = (
     "keepalive_race",
     "idle_timeout",
+    "idle_too_long",
     "closes",
     "pool_overflow",
     "reuse",
