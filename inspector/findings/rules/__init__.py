@@ -11,6 +11,7 @@ _FILES = (
     "keepalive_race",
     "idle_timeout",
     "idle_too_long",
+    "advertised",
     "closes",
     "pool_overflow",
     "reuse",
