@@ -12,6 +12,7 @@ _FILES = (
     "idle_timeout",
     "idle_too_long",
     "advertised",
+    "server_limits",
     "closes",
     "pool_overflow",
     "reuse",
