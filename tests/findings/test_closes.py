@@ -33,7 +33,7 @@ def test_server_that_says_close_each_time() -> None:
     assert finding.connections == [0, 1, 2, 3, 4]
     assert finding.suspects == [Suspect("nginx 1.22.1", "keepalive_timeout", "0", "Server header")]
     assert finding.advice == "let the server keep connections alive; a client can do nothing about it"
-    assert finding.filter.startswith("tcp.stream in {0..4} && (tcp.flags.syn == 1 ||")
+    assert finding.filter == "tcp.stream in {0..4} && (tcp.flags.syn == 1 || tcp.flags.fin == 1)"
 
 
 def test_server_that_closes_without_a_word() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inspector.findings.case import follows_idle
-from inspector.records.connection import Connection, Estimate
+from inspector.records.connection import Connection, Estimate, Upgrade
 from inspector.records.finding import Finding
 from tests.findings.cases import answering, asking, conclude, lost, opened, over_http2
 
@@ -130,6 +130,25 @@ def test_encrypted_closes_are_told_as_such() -> None:
     for connection in connections:
         connection.protocol, connection.requests, connection.exchanges = "tls", None, []
     assert conclude(*connections)[SERVER].qualifiers == ["encrypted"]
+
+
+def test_connections_on_which_nothing_is_asked_have_a_timer_of_their_own() -> None:
+    """HAProxy's timeout http-request, and many another."""
+    unasked = [opened(end_ms=t + 2_000, by="server", protocol="none", requests=0) for t in (0, 300)]
+    for connection in unasked:
+        assert connection.closed is not None
+        connection.closed.idle_ns = 2_000_000_000
+    finding = conclude(*unasked)[SERVER]
+    assert finding.title == "10.0.0.1:8001 closes connections on which nothing is asked after 2.00 s"
+    assert finding.advice == "let clients open connections only when there is something to ask"
+
+
+def test_single_upgraded_connection_was_ended_by_its_program() -> None:
+    connections = idle(2_300, 2_300)
+    for connection in connections:
+        connection.upgrade = Upgrade("websocket", 6)
+    assert told(connections[0]) == []
+    assert told(*connections) == [SERVER]
 
 
 # ---- HTTP/2

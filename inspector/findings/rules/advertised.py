@@ -15,7 +15,7 @@ from msgspec import Struct
 from inspector.findings.agree import TOLERANCE, TOLERANCE_NS, agreement
 from inspector.findings.case import Case, idle_times
 from inspector.findings.rule import Rule, closes, closing, conclude
-from inspector.findings.rules.idle_timeout import is_lone_reset, limit_ns, timer
+from inspector.findings.rules.idle_timeout import is_lone_chance, limit_ns, timer
 from inspector.findings.suspects import suspects
 from inspector.findings.words import of_all, seconds
 from inspector.records.connection import Connection
@@ -51,7 +51,7 @@ def _judge(case: Case) -> Iterator[Finding]:
     advertised, _ = said.most_common(1)[0]
     closed = [connection for connection in case.server_idle if _advertised(connection) == advertised]
     agreed = agreement(idle_times(closed))
-    if agreed is None or is_lone_reset(closed):
+    if agreed is None or is_lone_chance(closed):
         return
     advertised_ns, limit = advertised * _SECOND_NS, limit_ns(agreed)
     early = limit < advertised_ns - max(LIMITS.earlier_part * advertised_ns, LIMITS.earlier_ns)

@@ -15,7 +15,7 @@ from inspector.findings.advice import way
 from inspector.findings.agree import agreement
 from inspector.findings.case import Case, idle_times, is_encrypted
 from inspector.findings.pool import PoolUse, needed_if_kept
-from inspector.findings.rule import Rule, closing, conclude, only
+from inspector.findings.rule import Rule, closes, closing, conclude, only
 from inspector.findings.rules.pool_overflow import surplus
 from inspector.findings.suspects import recognised, suspects
 from inspector.findings.words import count, of_all, seconds
@@ -23,8 +23,6 @@ from inspector.records.connection import Connection
 from inspector.records.exchange import Exchange
 from inspector.records.field import says
 from inspector.records.finding import Finding
-
-_CLAUSE = "tcp.flags.syn == 1 || tcp.flags.fin == 1 || tcp.flags.reset == 1 || http || http2"
 
 
 class ClosesEach(Struct):
@@ -61,6 +59,10 @@ class Thresholds(Struct, frozen=True):
 LIMITS = Thresholds()
 
 
+def _clause(connections: Sequence[Connection]) -> str:
+    return f"tcp.flags.syn == 1 || {closes(connections)}"
+
+
 # ---- the server
 
 
@@ -84,7 +86,7 @@ def _closes_each(case: Case) -> Iterator[Finding]:
         how=f"{_said(ended, said)}; no request had asked for it",
         measured=ClosesEach(len(ended), said),
         evidence=[closing(connection) for connection in ended],
-        clause=_CLAUSE,
+        clause=_clause(ended),
         suspects=suspects(ended, "server", "each"),
         advice="let the server keep connections alive; a client can do nothing about it",
     )
@@ -152,7 +154,7 @@ def _asked_close(case: Case) -> Iterator[Finding]:
         f"{first_to_close if by_server else 'it closed first itself'}",
         measured=AskedClose(len(asked), requests),
         evidence=[closing(connection) for connection in asked],
-        clause=_CLAUSE,
+        clause=_clause(asked),
         client=only(connection.client.ip for connection in asked),
         suspects=suspects(asked, "client", "asks-close"),
         advice=_how_not_to_ask(asked),
@@ -212,7 +214,7 @@ def _never_reuses(case: Case) -> Iterator[Finding]:
         f"{'' if encrypted else ', though the response allowed reuse'}",
         measured=NeverReuses(len(wasted), avoidable, saved),
         evidence=[closing(connection) for connection in wasted],
-        clause=_CLAUSE,
+        clause=_clause(wasted),
         client=only(connection.client.ip for connection in wasted),
         qualifiers=["encrypted"] if encrypted else [],
         suspects=suspects(wasted, "client", "each"),

@@ -73,7 +73,7 @@ def timer(agreed: Agreement) -> str:
 
 def _server(case: Case) -> Iterator[Finding]:
     agreed = case.server_timer
-    if agreed is not None and not is_lone_reset(case.server_idle):
+    if agreed is not None and not is_lone_chance(case.server_idle):
         yield _told("server", case, case.server_idle, agreed, _severity(case, agreed))
 
 
@@ -86,9 +86,14 @@ def _client(case: Case) -> Iterator[Finding]:
         yield _told("client", case, closed, agreed, "info")
 
 
-def is_lone_reset(closed: Sequence[Connection]) -> bool:
-    """Whether all there is of a timer is one RST, which may be anybody's."""
-    return len(closed) == 1 and closed[0].closed is not None and closed[0].closed.how == "rst"
+def is_lone_chance(closed: Sequence[Connection]) -> bool:
+    """Whether all there is of a timer is one RST, which may be anybody's, or the end of one upgraded connection or
+    tunnel, which its programs decide."""
+    if len(closed) != 1:
+        return False
+    (only,) = closed
+    assert only.closed is not None
+    return only.closed.how == "rst" or only.upgrade is not None or only.tunnel is not None
 
 
 def _may_be_chance(side: Side, closed: Sequence[Connection], agreed: Agreement) -> bool:
@@ -127,19 +132,30 @@ def _told(side: Side, case: Case, closed: Sequence[Connection], agreed: Agreemen
         severity,
         case,
         alike,
-        title=f"{case.where} closes idle connections {timer(agreed)}"
-        if side == "server"
-        else f"the client closes idle connections to {case.where} {timer(agreed)}",
+        title=_title(side, case, alike, agreed),
         how=_how(side, closed, alike, agreed),
         measured=IdleTimeout(agreed.median_ns, agreed.n, agreed.min_ns, agreed.max_ns),
         evidence=[closing(connection) for connection in alike],
         clause=closes(alike),
         qualifiers=qualifiers,
         suspects=found if "few-samples" not in qualifiers else [one for one in found if one.setting is not None],
-        advice=before_limit(case.connections, after_s)
-        if side == "server"
-        else "nothing; where requests come more seldom than that, a longer timer saves handshakes",
+        advice=_advice(side, case, alike, after_s),
     )
+
+
+def _title(side: Side, case: Case, alike: Sequence[Connection], agreed: Agreement) -> str:
+    if side == "client":
+        return f"the client closes idle connections to {case.where} {timer(agreed)}"
+    which = "idle connections" if any(map(_carried, alike)) else "connections on which nothing is asked"
+    return f"{case.where} closes {which} {timer(agreed)}"
+
+
+def _advice(side: Side, case: Case, alike: Sequence[Connection], after_s: float) -> str:
+    if side == "client":
+        return "nothing; where requests come more seldom than that, a longer timer saves handshakes"
+    if not any(map(_carried, alike)):
+        return "let clients open connections only when there is something to ask"
+    return before_limit(case.connections, after_s)
 
 
 def _severity(case: Case, agreed: Agreement) -> Severity:

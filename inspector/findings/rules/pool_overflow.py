@@ -17,7 +17,7 @@ from msgspec import Struct
 from inspector.findings.advice import way
 from inspector.findings.case import IDLE_LEAST_NS, Case, decided_by
 from inspector.findings.pool import PoolUse
-from inspector.findings.rule import Rule, closing, conclude
+from inspector.findings.rule import Rule, closes, closing, conclude
 from inspector.findings.suspects import suspects
 from inspector.findings.words import count, of_all
 from inspector.records.connection import Connection
@@ -132,7 +132,7 @@ def _judge(case: Case) -> Iterator[Finding]:
             "closed by the client right after their response",
             measured=PoolOverflow(kept, len(thrown), most),
             evidence=[closing(connection) for connection in thrown],
-            clause="tcp.flags.syn == 1 || tcp.flags.fin == 1 || tcp.flags.reset == 1",
+            clause=f"tcp.flags.syn == 1 || {closes(thrown)}",
             client=use.client,
             suspects=suspects(thrown, "client", "each"),
             advice=f"let the pool keep {most:,} connections{_how_set(thrown, most)}, or let requests wait for one",
