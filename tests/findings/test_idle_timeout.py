@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from inspector.findings.case import follows_idle
-from inspector.records.connection import Connection, Estimate, Upgrade
+from inspector.records.connection import Connection, Estimate, Opened, Upgrade
 from inspector.records.finding import Finding
 from tests.findings.cases import answering, asking, conclude, lost, opened, over_http2
 
@@ -129,7 +131,10 @@ def test_encrypted_closes_are_told_as_such() -> None:
     connections = idle(7_000, 7_000)
     for connection in connections:
         connection.protocol, connection.requests, connection.exchanges = "tls", None, []
-    assert conclude(*connections)[SERVER].qualifiers == ["encrypted"]
+        connection.estimate = Estimate(2, "records")
+    finding = conclude(*connections)[SERVER]
+    assert finding.qualifiers == ["encrypted"]
+    assert "idle connections" in finding.title
 
 
 def test_connections_on_which_nothing_is_asked_have_a_timer_of_their_own() -> None:
@@ -216,5 +221,17 @@ def test_connections_without_a_request_were_kept_for_nothing() -> None:
         connection.closed.idle_ns = 3_000_000_000
     assert told(*unused) == []
     for connection in unused:
-        connection.protocol, connection.requests, connection.estimate = "tls", None, Estimate(2, "records")
-    assert told(*unused) == [CLIENT]
+        connection.protocol, connection.requests = "tls", None
+    for estimate, found in ((None, []), (Estimate(0, "records"), []), (Estimate(2, "records"), [CLIENT])):
+        for connection in unused:
+            connection.estimate = estimate
+        assert told(*unused) == found
+
+
+@pytest.mark.parametrize("change", [{"protocol": "unknown"}, {"opened": Opened("mid-stream", None, 0, None, False)}])
+def test_what_cannot_be_read_may_have_been_used(change: dict[str, Any]) -> None:
+    connections = [opened(end_ms=t + 3_000, requests=0, **change) for t in (0, 300, 600)]
+    for connection in connections:
+        assert connection.closed is not None
+        connection.closed.idle_ns = 3_000_000_000
+    assert told(*connections) == [CLIENT]

@@ -78,7 +78,7 @@ def _server(case: Case) -> Iterator[Finding]:
 
 
 def _client(case: Case) -> Iterator[Finding]:
-    closed = [connection for connection in case.client_idle if _carried(connection)]
+    closed = [connection for connection in case.client_idle if not _is_unasked(connection)]
     agreed = agreement(idle_times(closed))
     if agreed is None or agreed.n < LIMITS.least or _is_lazy(closed):
         return
@@ -106,9 +106,13 @@ def _may_be_chance(side: Side, closed: Sequence[Connection], agreed: Agreement) 
     return (agreed.ticks or not is_round) and not is_default(closed, side, "idle", after_s)
 
 
-def _carried(connection: Connection) -> bool:
-    """Whether a request was on it: what is closed without one was not kept for the next."""
-    return bool(connection.requests) or (connection.estimate is not None and connection.estimate.exchanges > 0)
+def _is_unasked(connection: Connection) -> bool:
+    """Whether no request was ever on it: what is closed without one was not kept for the next."""
+    if connection.opened.how != "handshake" or connection.protocol == "unknown":
+        return False
+    if connection.requests is None:  # without keys; a TLS handshake that came to nothing has no estimate
+        return connection.estimate is None or not connection.estimate.exchanges
+    return not connection.requests
 
 
 def _is_lazy(connections: Sequence[Connection]) -> bool:
@@ -146,14 +150,14 @@ def _told(side: Side, case: Case, closed: Sequence[Connection], agreed: Agreemen
 def _title(side: Side, case: Case, alike: Sequence[Connection], agreed: Agreement) -> str:
     if side == "client":
         return f"the client closes idle connections to {case.where} {timer(agreed)}"
-    which = "idle connections" if any(map(_carried, alike)) else "connections on which nothing is asked"
+    which = "connections on which nothing is asked" if all(map(_is_unasked, alike)) else "idle connections"
     return f"{case.where} closes {which} {timer(agreed)}"
 
 
 def _advice(side: Side, case: Case, alike: Sequence[Connection], after_s: float) -> str:
     if side == "client":
         return "nothing; where requests come more seldom than that, a longer timer saves handshakes"
-    if not any(map(_carried, alike)):
+    if all(map(_is_unasked, alike)):
         return "let clients open connections only when there is something to ask"
     return before_limit(case.connections, after_s)
 
