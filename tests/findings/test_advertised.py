@@ -48,6 +48,11 @@ def test_how_far_it_may_be(after_ms: float, told: bool) -> None:
     assert (CODE in conclude(*ended(2, after_ms, 5))) is told
 
 
+@pytest.mark.parametrize(("after_ms", "told"), [(910, False), (890, True)])
+def test_short_times_may_be_farther_off(after_ms: float, told: bool) -> None:
+    assert (CODE in conclude(*ended(2, after_ms, 1))) is told
+
+
 def test_single_early_close_is_told_with_care() -> None:
     finding = conclude(*ended(1, 3_000, 30))[CODE]
     assert (finding.severity, finding.qualifiers) == ("info", ["few-samples"])

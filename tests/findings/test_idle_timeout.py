@@ -116,6 +116,12 @@ def test_reuse_within_a_second_of_the_limit_is_a_notice(reused_ms: float, severi
     assert conclude(lucky, *idle(7_000, 7_000))[SERVER].severity == severity
 
 
+def test_reuse_near_a_limit_that_one_close_tells_is_no_notice_yet() -> None:
+    lucky = opened((0, 5), (6_505, 6_510), end_ms=13_510, by="server")
+    assert conclude(lucky)[SERVER].severity == "info"
+    assert conclude(lucky, *idle(7_000))[SERVER].severity == "notice"
+
+
 @pytest.mark.parametrize(("reused_ms", "severity"), [(490, "info"), (510, "notice")])
 def test_of_a_short_timer_the_second_half_is_near(reused_ms: float, severity: str) -> None:
     lucky = opened((0, 5), (5 + reused_ms, 10 + reused_ms), end_ms=1_010 + reused_ms, by="server")
@@ -210,8 +216,18 @@ def test_all_at_one_moment_after_an_odd_time_is_the_end_of_a_program() -> None:
     at_once = idle(14_850, 14_800, 14_780, by="client", apart_ms=50)
     assert told(*of_node(*at_once)) == []
     assert told(*of_node(*idle(14_850, 14_850, 14_850, by="client"))) == [CLIENT]
-    in_a_row = idle(14_850, 14_550, 14_250, 13_950, by="client", apart_ms=300)
+    in_a_row = idle(7_950, 7_650, 7_350, 7_050, by="client", apart_ms=300)
     assert told(*of_node(*in_a_row)) == [], "nor does it tick"
+    ticking = idle(7_950, 7_650, 7_350, 7_050, by="client", apart_ms=500)
+    assert told(*of_node(*ticking)) == [CLIENT]
+
+
+def test_odd_time_that_is_the_softwares_own_is_its_timer() -> None:
+    """aiohttp rounds its 15 s up to a second of its clock."""
+    connections = idle(15_280, 15_270, 15_260, by="client", apart_ms=10)
+    known = [asking(one, user_agent="Python/3.11 aiohttp/3.14.5", connection=None) for one in connections]
+    assert told(*known) == [CLIENT]
+    assert told(*of_node(*connections)) == []
 
 
 def test_connections_without_a_request_were_kept_for_nothing() -> None:

@@ -19,7 +19,7 @@ def crossed(at_ms: float = 0, *, idle_ms: float = 2_950, margin_ms: float = 50, 
     return lost(connection, "crossed")
 
 
-def after(at_ms: float = 0, *, idle_ms: float = 3_001, method: str = "GET", acknowledged: int = 0) -> Connection:
+def after(at_ms: float = 0, *, idle_ms: float = 3_001, method: str = "GET", acknowledged: int | None = 0) -> Connection:
     """A request after so much idleness; the server had closed after 3 s."""
     sent = at_ms + 5 + idle_ms
     connection = opened((at_ms, at_ms + 5), (sent, sent), end_ms=at_ms + 3_005, by="server")
@@ -76,12 +76,18 @@ def test_both_kinds_are_counted() -> None:
         ("GET", 120, 1, "it can be sent again: GET"),
         ("DELETE", 120, 1, "it can be sent again: DELETE"),
         ("PATCH", 120, 0, "may have been processed"),
+        ("PATCH", None, 0, "may have been processed"),
     ],
 )
-def test_what_can_be_sent_again(method: str, acknowledged: int, safe: int, said: str) -> None:
+def test_what_can_be_sent_again(method: str, acknowledged: int | None, safe: int, said: str) -> None:
     finding = conclude(after(method=method, acknowledged=acknowledged))[CODE]
     assert finding.measured["retry_safe"] == safe
     assert said in finding.how
+
+
+def test_timer_that_other_closes_show_is_the_limit() -> None:
+    idle = [opened((t, t + 5), end_ms=t + 2_005, by="server") for t in (0, 300)]
+    assert conclude(*idle, crossed())[CODE].suspects[0].value == "2s"
 
 
 def test_clients_timers_that_are_known_are_suspects() -> None:
