@@ -182,6 +182,13 @@ def test_goaway_with_a_message_makes_no_timer_of_the_wait_behind_it() -> None:
     assert follows_idle(over_http2(opened((0, 5), end_ms=405, by="server"), (206, 1)))
 
 
+def test_goaway_to_nobodys_request_is_out_of_silence() -> None:
+    unasked = over_http2(opened(end_ms=3_000, by="server"), (2_999, 0))
+    assert unasked.closed is not None
+    unasked.closed.idle_ns = 2_998_000_000
+    assert follows_idle(unasked)
+
+
 # ---- the client
 
 

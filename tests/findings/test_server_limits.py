@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inspector.records.connection import Connection
+from inspector.records.connection import Connection, Tunnel, Upgrade
 from inspector.records.finding import Suspect
 from tests.findings.cases import answering, conclude, opened, over_http2
 from tests.report.samples import START_NS
@@ -69,6 +69,22 @@ def test_unannounced_close_right_after_the_response() -> None:
     assert finding.how.endswith("the close came right after the response, unannounced")
     assert told(of(25, said=None, wait_ms=51), of(25, 10_000, said=None, wait_ms=51)) == []
     assert told(of(25, said=None, wait_ms=49), of(25, 10_000, said=None, wait_ms=49)) == [COUNT]
+
+
+def test_over_a_long_way_right_after_is_later() -> None:
+    far = [of(25, t, said=None, wait_ms=250) for t in (0, 10_000)]
+    assert told(*far) == []
+    for connection in far:
+        connection.opened.handshake_ns = 100_000_000
+    assert told(*far) == [COUNT]
+
+
+def test_what_became_something_else_has_no_count() -> None:
+    upgraded, tunnels = one_by_one(25, 25), one_by_one(25, 25)
+    for connection, tunnel in zip(upgraded, tunnels, strict=True):
+        connection.upgrade, tunnel.tunnel = Upgrade("websocket", 6), Tunnel("shop.test:443")
+    assert told(*upgraded) == []
+    assert told(*tunnels) == []
 
 
 def test_reset_is_no_limit() -> None:
@@ -223,21 +239,19 @@ def test_slow_responses_that_are_the_only_ones_tell_no_age() -> None:
     assert told(*slow, aged(150, 2_100)) == []
 
 
+def left(at_ms: float, last_ms: float, n: int) -> Connection:
+    """A connection of so many requests, left alone after the last, and ended by the server when it was 3 s old."""
+    spans = [(at_ms + last_ms * i / n, at_ms + last_ms * i / n + 2) for i in range(1, n + 1)]
+    return opened(*spans, end_ms=spans[0][0] + 3_000, by="server")
+
+
 def test_idle_connections_may_have_been_too_old() -> None:
     """Envoy ends them at their age though nobody asks anything; their idle times do not agree."""
-    requests_ms = (100, 900, 1_900, 2_500)
-    connections = [
-        opened(
-            (800 * i, 800 * i + 2),
-            *((800 * i + last / n, 800 * i + last / n + 2) for n in range(i + 1, 0, -1)),
-            end_ms=800 * i + 3_000,
-            by="server",
-        )
-        for i, last in enumerate(requests_ms)
-    ]
-    findings = conclude(*connections)
+    alone_ms = (100, 900, 1_900, 2_500)
+    findings = conclude(*(left(800 * i, last, i + 2) for i, last in enumerate(alone_ms)))
     assert "server-idle-timeout" not in findings
     assert findings[AGE].measured["n"] == 4
+    assert told(*(left(800 * i, last, 2) for i, last in enumerate(alone_ms))) == [], "their count may have been why"
 
 
 @pytest.mark.parametrize(("limit_ms", "found"), [(900, []), (1_100, [AGE])])
