@@ -236,7 +236,7 @@ def test_timer_of_idleness_explains_equal_ages() -> None:
 
 def test_slow_responses_that_are_the_only_ones_tell_no_age() -> None:
     slow = [opened((t, t + 3_000), end_ms=t + 3_001, by="server", said=SAID) for t in (0, 700, 1_400)]
-    assert told(*slow, aged(150, 2_100)) == []
+    assert told(*slow, aged(140, 2_100)) == []
 
 
 def left(at_ms: float, last_ms: float, n: int) -> Connection:
