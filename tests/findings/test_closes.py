@@ -206,6 +206,11 @@ def test_pool_with_a_timer_is_a_pool() -> None:
     assert "client-never-reuses" not in findings
 
 
+def test_programs_that_end_after_equal_times_have_no_timer() -> None:
+    """A script that rests before it ends, run again and again; requests closes nothing by itself."""
+    assert blamed(*(opened((t, t + 5), end_ms=t + 1_005) for t in range(0, 50_000, 5_000))) == ["client-never-reuses"]
+
+
 def test_closes_after_idle_without_a_timer_are_those_of_no_pool() -> None:
     idle_ms = (300, 900, 2_000, 450, 1_500)
     lonely = [opened((5_000 * i, 5_000 * i + 5), end_ms=5_000 * i + 5 + idle) for i, idle in enumerate(idle_ms)]

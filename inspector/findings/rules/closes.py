@@ -12,10 +12,10 @@ from typing import Annotated
 from msgspec import Struct
 
 from inspector.findings.advice import way
-from inspector.findings.agree import agreement
-from inspector.findings.case import Case, idle_times, is_encrypted
+from inspector.findings.case import Case, is_encrypted
 from inspector.findings.pool import PoolUse, needed_if_kept
 from inspector.findings.rule import Rule, closes, closing, conclude, only
+from inspector.findings.rules.idle_timeout import client_timer
 from inspector.findings.rules.pool_overflow import surplus
 from inspector.findings.suspects import recognised, suspects
 from inspector.findings.words import count, of_all, seconds
@@ -224,7 +224,7 @@ def _never_reuses(case: Case) -> Iterator[Finding]:
 
 def _without_timer(case: Case) -> Sequence[Connection]:
     """Closed by the client after idle, unless it has a timer for that: then it keeps connections."""
-    return case.client_idle if agreement(idle_times(case.client_idle)) is None else ()
+    return case.client_idle if client_timer(case) is None else ()
 
 
 def _might_go_on(connection: Connection) -> bool:

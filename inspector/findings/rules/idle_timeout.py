@@ -78,12 +78,18 @@ def _server(case: Case) -> Iterator[Finding]:
 
 
 def _client(case: Case) -> Iterator[Finding]:
+    found = client_timer(case)
+    if found is not None:
+        yield _told("client", case, *found, "info")
+
+
+def client_timer(case: Case) -> tuple[list[Connection], Agreement] | None:
+    """The connections that clients closed after idle, and what they agree on; None where it is no timer's doing."""
     closed = [connection for connection in case.client_idle if not _is_unasked(connection)]
     agreed = agreement(idle_times(closed))
     if agreed is None or agreed.n < LIMITS.least or _is_lazy(closed):
-        return
-    if not _may_be_chance("client", closed, agreed):  # else its program ended
-        yield _told("client", case, closed, agreed, "info")
+        return None
+    return None if _may_be_chance("client", closed, agreed) else (closed, agreed)  # chance: its program ended
 
 
 def is_lone_chance(closed: Sequence[Connection]) -> bool:
