@@ -102,6 +102,13 @@ def test_further_requests_on_the_connection_were_lost_with_it() -> None:
     assert conclude(twice)[CODE].measured["races"] == 2
 
 
+def test_requests_keep_their_numbers_when_the_first_are_gone() -> None:
+    connection = crossed()
+    for one in connection.exchanges:
+        one.index += 1_000
+    assert conclude(connection)[CODE].measured["races"] == 1
+
+
 def test_stream_on_a_connection_that_was_going_away() -> None:
     finding = conclude(over_http2(after(), (2_005, 1)))[CODE]
     assert finding.filter.endswith("(http2.headers || tcp.flags.fin == 1)")

@@ -133,8 +133,9 @@ def test_connections_side_by_side_that_end_at_one_moment_are_one_event() -> None
     assert told(*(of(8, 3 * i) for i in range(4)), *(of(8, 1_000 + 3 * i) for i in range(4))) == [COUNT]
 
 
-def test_error_is_why_it_was_the_last() -> None:
-    errors = one_by_one(5, 5)
+@pytest.mark.parametrize("said", [SAID, None])
+def test_error_is_why_it_was_the_last(said: str | None) -> None:
+    errors = one_by_one(5, 5, said=said)
     for connection in errors:
         last = connection.exchanges[-1].response
         assert last is not None
@@ -171,6 +172,16 @@ def test_streams_above_the_last_one_do_not_count() -> None:
 def test_of_two_goaways_the_first_tells_when() -> None:
     connections = [over_http2(of(7, t), (t + 41, 2**31 - 1), (t + 66, 13)) for t in (0, 10_000)]
     assert conclude(*connections)[COUNT].measured["max_requests"] == 5
+
+
+def test_of_long_connections_the_last_requests_are_listed() -> None:
+    """While a capture goes on, the first ones are in the counts only."""
+    plain = one_by_one(1_000, 1_000)
+    streams = [over_http2(of(9, t), (t + 44, 9)) for t in (0, 10_000)]
+    for connection in (*plain, *streams):
+        del connection.exchanges[: len(connection.exchanges) // 2]
+    assert conclude(*plain)[COUNT].measured["max_requests"] == 1_000
+    assert conclude(*streams)[COUNT].measured["max_requests"] == 5
 
 
 def test_goaway_with_an_error_is_no_limit() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from statistics import median_low
 from typing import Annotated
 
@@ -71,7 +72,7 @@ def _races(connection: Connection) -> Iterator[_Race]:
     if first is None or first[0] < least:
         return
     idle_ns, begins = first
-    for exchange in connection.exchanges[begins.index :]:
+    for exchange in dropwhile(lambda one: one is not begins, connection.exchanges):
         if exchange.race is None or exchange.request is None:
             continue
         if exchange.race == "crossed" and closed.how == "rst":  # it answers the request
@@ -83,8 +84,8 @@ def _judge(case: Case) -> Iterator[Finding]:
     races = [race for connection in case.raced for race in _races(connection)]
     if not races:
         return
-    connections = list(dict.fromkeys(map(_id, races)))
-    met = [connection for connection in case.raced if connection.id in connections]
+    numbers = {race.connection.id for race in races}
+    met = [connection for connection in case.raced if connection.id in numbers]
     idle_ns = median_low([race.idle_ns for race in races])
     limit = _limit(case, races)
     yield conclude(
@@ -102,10 +103,6 @@ def _judge(case: Case) -> Iterator[Finding]:
         suspects=[*suspects(met, "server", "idle", limit), *keepers(met, idle_ns / 1e9)] if limit is not None else [],
         advice="let the client retry what can be sent again" if limit is None else before_limit(met, limit),
     )
-
-
-def _id(race: _Race) -> int:
-    return race.connection.id
 
 
 def _limit(case: Case, races: Sequence[_Race]) -> float | None:

@@ -24,6 +24,7 @@ from inspector.records.connection import Connection
 from inspector.records.exchange import Exchange
 from inspector.records.field import says
 from inspector.records.finding import Finding, Qualifier
+from inspector.records.http2 import GoawayFrame
 
 _MESSAGES = {"connection-close": "Connection: close", "http/1.0": "HTTP/1.0", "goaway": "GOAWAY"}
 
@@ -96,6 +97,7 @@ def _ends(case: Case, h2: bool) -> list[_End]:
 
 
 def _is_meant(connection: Connection) -> bool:
+    """Whether the server ended it on purpose, and not for what its last message was."""
     closed = connection.closed
     assert closed is not None
     if connection.tunnel is not None or connection.upgrade is not None:
@@ -103,9 +105,9 @@ def _is_meant(connection: Connection) -> bool:
     if closed.announced is None or closed.announced.how not in _MESSAGES:
         handshake_ns = connection.opened.handshake_ns or 0
         reach_ns = max(LIMITS.right_after_ns, LIMITS.right_after_handshakes * handshake_ns)
-        at_once = closed.how == "fin" and closed.idle_ns is not None and closed.idle_ns <= reach_ns
-        return at_once and _is_whole(connection.exchanges)
-    if closed.announced.how == "goaway":
+        if closed.how != "fin" or closed.idle_ns is None or closed.idle_ns > reach_ns:
+            return False
+    elif closed.announced.how == "goaway":
         goaways = [] if connection.http2 is None else connection.http2.server.goaways
         return bool(goaways) and goaways[0].error == "NO_ERROR"
     return _is_whole(connection.exchanges) and not _is_over_error(connection.exchanges)
@@ -126,19 +128,19 @@ def _is_over_error(exchanges: Sequence[Exchange]) -> bool:
 
 
 def _requests(connection: Connection) -> int:
-    """Requests that the server took before it said that it was the last."""
+    """Requests that the server took before it said that it was the last. Of a long connection only the last ones are
+    listed: what is too much is taken off the whole number."""
     goaways = [] if connection.http2 is None else connection.http2.server.goaways
     if not goaways:
-        return sum(exchange.response is not None for exchange in connection.exchanges)
-    last = goaways[0]
-    if last.last_stream_id < NOTICE:
-        return sum(_is_asked(one) and (one.stream or 0) <= last.last_stream_id for one in connection.exchanges)
-    return sum(one.request is not None and one.request.time_ns <= last.time_ns for one in connection.exchanges)
+        return connection.responses or 0
+    return (connection.requests or 0) - sum(_is_above(one, goaways[0]) for one in connection.exchanges)
 
 
-def _is_asked(exchange: Exchange) -> bool:
-    """Whether the client opened the stream; the server pushes on even ones."""
-    return exchange.stream is not None and exchange.stream % 2 == 1
+def _is_above(exchange: Exchange, goaway: GoawayFrame) -> bool:
+    """Whether a request is none of those that the server meant to answer."""
+    if goaway.last_stream_id < NOTICE:
+        return exchange.stream is not None and exchange.stream > goaway.last_stream_id
+    return exchange.request is not None and exchange.request.time_ns > goaway.time_ns
 
 
 # ---- a count
