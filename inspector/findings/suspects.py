@@ -255,7 +255,7 @@ def _contradicted(product: Product, setting: Setting | None, seen: Clues) -> boo
     if seen.side == "server" and seen.answered:
         if seen.server is None and (product.server is not None and not product.passes):
             return True
-        if product.via is not None and product.server is None and seen.via is None:
+        if product.via is not None and seen.via is None:
             return True
     if seen.side == "client":
         return seen.asked and (product.user_agent is not None or _sent_on(product, seen))

@@ -119,6 +119,12 @@ def test_a_proxy_in_front_is_named_where_its_default_fits_and_the_servers_does_n
     assert names(suspects([talk(answer)], "server", "idle", 60.0)) == ["gunicorn", "AWS ALB"]
 
 
+def test_varnish_names_itself_in_pages_of_its_own() -> None:
+    (suspect,) = suspects([talk({**PLAIN, "connection": "keep-alive", "server": "Varnish"})], "server", "idle", 3.0)
+    assert (suspect.product, suspect.setting, suspect.value) == ("Varnish", "timeout_idle", "3")
+    assert "Varnish" not in names(suspects([talk({**PLAIN, "connection": "keep-alive"})], "server", "idle", 5.0))
+
+
 def test_a_count_has_its_own_setting() -> None:
     (suspect,) = suspects([talk(NGINX)], "server", "requests", 25)
     assert (suspect.setting, suspect.value) == ("keepalive_requests", "25")
