@@ -334,10 +334,11 @@ def _told(one: Recognised, kind: Kind, value: float | None, seen: Clues) -> Susp
     )
 
 
-def _write(setting: Setting, value: float, seen: Clues) -> str:
-    """The value as somebody has to type it: what was measured, less what the software adds."""
-    if seen.advertised is not None and setting.adds and _by_hint(setting, value, seen.advertised):
-        return written(setting.write, seen.advertised)
+def _write(setting: Setting, value: float, seen: Clues) -> str | None:
+    """The value as somebody has to type it: what was measured, less what the software adds; None where it is nobody's,
+    but what the server advertised makes of it."""
+    if seen.advertised is not None and _by_hint(setting, value, seen.advertised):
+        return written(setting.write, seen.advertised) if setting.adds else None
     for default in setting.defaults:
         if value == default or -EARLY <= value - default <= _late(setting, seen):
             return written(setting.write, default - setting.adds)

@@ -195,7 +195,7 @@ def test_a_clients_fin_at_five_seconds_is_an_agent_and_not_httpx() -> None:
 def test_undici_goes_by_what_the_server_says() -> None:
     fetch = talk(NODE, connection="keep-alive", user_agent="node")
     (suspect,) = suspects([fetch], "client", "idle", 3.04)
-    assert suspect.product == "undici / Node fetch"
+    assert (suspect.product, suspect.value) == ("undici / Node fetch", None)
     assert suspect.why == "User-Agent; the server's Keep-Alive: timeout=5 less 2 s"
 
 
