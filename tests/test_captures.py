@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import jsonschema
 import pytest
 
+from inspector.findings.rules import rules
+from tests.expectations import EXPECTED, broken
 from tests.recordings import CAPTURES, NAMES, report_on, truth_of
 from tests.report.test_json import closed_schema
 from tests.truth import Json, differences, is_condition
@@ -32,6 +34,14 @@ def test_agrees_with_its_truth(name: str) -> None:
     report, truth = recorded(name)
     assert truth["facts"]
     assert differences(report, truth) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_finds_what_was_configured(name: str) -> None:
+    """As far as there are rules: what captures/expected.toml wants, and nothing that it forbids."""
+    codes = {rule.code for rule in rules()}
+    lines = broken(EXPECTED[name], recorded(name)[0]["findings"])
+    assert [line for line in lines if line.partition(":")[0] in codes] == []
 
 
 @pytest.mark.parametrize("name", [path.parent.name for path in sorted(CAPTURES.glob("*/upstream.pcapng*"))])

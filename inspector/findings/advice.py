@@ -2,6 +2,7 @@
 
     way(connections, "client", "idle", 4)       "httpx.Limits(keepalive_expiry=4)"; None where nothing is known
     before_limit(connections, 5.0)              what clients can do about a server that closes after 5 s
+    server_setting(connections, "requests")     "nginx keepalive_requests"
 
 Advice is for one line or two of a report: one thing for each side.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inspector.findings.catalogue import number, written
+from inspector.findings.catalogue import Kind, number, written
 from inspector.findings.suspects import Recognised, recognised
 from inspector.records.connection import Connection, Side
 
@@ -42,12 +43,12 @@ def before_limit(connections: Sequence[Connection], timeout: float) -> str:
         first = f"let {client.product.name} give idle connections up: {written(client.product.ways['idle'], limit)}"
     else:
         first = f"let {client.product.name} retry what meets the close: {client.product.ways['idle']}"
-    raised = server_setting(connections)
+    raised = server_setting(connections, "idle")
     return first if raised is None else f"{first}; or raise {raised}"
 
 
-def server_setting(connections: Sequence[Connection]) -> str | None:
-    """The server's setting for idle connections, where one knows the server: "nginx keepalive_timeout"."""
+def server_setting(connections: Sequence[Connection], kind: Kind) -> str | None:
+    """The server's setting for what ends connections, where one knows the server: "nginx keepalive_timeout"."""
     known: list[Recognised] = recognised(connections, "server")
-    names = [f"{one.product.name} {setting.name}" for one in known for setting in one.product.settings("idle")]
+    names = [f"{one.product.name} {setting.name}" for one in known for setting in one.product.settings(kind)]
     return names[0] if len(known) == 1 and names else None

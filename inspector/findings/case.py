@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.endpoints import Endpoint
+from inspector.findings.agree import Agreement
 from inspector.records.capture import CaptureRecord
-from inspector.records.connection import Closed, Connection, Side
+from inspector.records.connection import Announced, Closed, Connection, Side
 from inspector.records.endpoint import EndpointRecord
 from inspector.records.finding import Qualifier
 
@@ -57,6 +58,8 @@ def follows_idle(connection: Connection) -> bool:
         return False
     if closed.announced is not None and closed.announced.how in ("connection-close", "http/1.0"):
         return _timed_out(connection)
+    if closed.announced is not None and closed.announced.how == "goaway" and _went_along(connection, closed.announced):
+        return False
     return closed.idle_ns >= IDLE_LEAST_HANDSHAKES * (connection.opened.handshake_ns or 0)
 
 
@@ -64,6 +67,12 @@ def _timed_out(connection: Connection) -> bool:
     """Whether the last word was a 408 to no request: the server's timer said it, and not a response."""
     last = connection.exchanges[-1] if connection.exchanges else None
     return last is not None and last.request is None and last.response is not None and last.response.status == 408
+
+
+def _went_along(connection: Connection, goaway: Announced) -> bool:
+    """Whether GOAWAY came with a message, and not out of silence; what the close waited for then is no timer's."""
+    ends = [one.response.end_ns or 0 for one in connection.exchanges if one.response is not None]
+    return bool(ends) and goaway.time_ns - max(ends) < IDLE_LEAST_NS
 
 
 def idle_times(connections: Iterable[Connection]) -> list[int]:
@@ -91,7 +100,7 @@ class Case:
             "raced",
             "refused",
         ),
-        *("scene", "server_ended", "server_idle"),
+        *("scene", "server_ended", "server_idle", "server_timer"),
         *("tls", "unanswered", "uses"),
     )
 
@@ -105,6 +114,8 @@ class Case:
         self.unanswered: list[Connection] = []
         self.server_idle: list[Connection] = []
         """Ended by the server's decision, after idle."""
+        self.server_timer: Agreement | None = None
+        """What their idle times agree on (pool.measure)."""
         self.client_idle: list[Connection] = []
         """Ended by the client's decision, after idle."""
         self.asked_close: list[Connection] = []

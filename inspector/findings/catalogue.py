@@ -41,7 +41,7 @@ class Setting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     late: float = 0.35
     """Seconds by which the close may come later than the limit: timers that are looked at now and then."""
     adds: float = 0
-    """Seconds that it waits beyond what it says in Keep-Alive: timeout."""
+    """Seconds that it waits, or requests that it takes, beyond what is set, and said in Keep-Alive: timeout."""
     before_hint: float | None = None
     """A client that goes by the server's Keep-Alive: timeout, and closes so many seconds before it."""
     lazy: bool = False

@@ -67,6 +67,8 @@ class Clues:
     close_notify: bool | None
     goaway: Goaway | None
     debug: str | None
+    on_time: bool = False
+    """Whether the value measured is the limit itself, and not a close that may have come late."""
 
 
 def clues(connections: Sequence[Connection], side: Side) -> Clues:

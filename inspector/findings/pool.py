@@ -114,8 +114,8 @@ def pool_record(endpoint: EndpointRecord, uses: Sequence[PoolUse]) -> Pool | Non
 
 
 def measure(case: Case) -> None:
-    """Fill in what a case knows of its clients' pools, and the endpoint's `pool`."""
-    agreed = agreement(idle_times(case.server_idle))
+    """Fill in what a case knows of its clients' pools, the server's timer, and the endpoint's `pool`."""
+    case.server_timer = agreed = agreement(idle_times(case.server_idle))
     case.uses = pool_uses(case.connections, None if agreed is None else agreed.median_ns)
     case.endpoint.pool = pool_record(case.endpoint, case.uses)
 

@@ -63,6 +63,13 @@ def closing(connection: Connection) -> Evidence:
     return Evidence(connection.id, closed.packet, closed.time_ns, f"{closed.by} {closed.how.upper()}{idle}")
 
 
+def closes(connections: Iterable[Connection]) -> str:
+    """The display filter's clause for how these were closed; each is."""
+    hows = {connection.closed.how for connection in connections if connection.closed is not None}
+    flags = {"fin": "tcp.flags.fin == 1", "rst": "tcp.flags.reset == 1"}
+    return " || ".join(flags[how] for how in sorted(hows))
+
+
 def only(values: Iterable[_T]) -> _T | None:
     """The value that all of them are; None when they are several."""
     distinct = set(values)

@@ -12,7 +12,7 @@ together. Nobody fits: the value is somebody's configuration. A suspect is no ve
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inspector.findings.catalogue import Kind, Product, Setting, compiled, number, products, written
 from inspector.findings.clues import Clues, clues
@@ -23,6 +23,8 @@ from inspector.records.finding import Suspect
 MAX_SUSPECTS = 5
 #: A timer may be measured so much (seconds) too early: the clock of a capture is not the server's.
 EARLY = 0.06
+#: Seconds after a default in which software is guessed by it.
+LATE = 0.35
 #: A value as it was advertised, seconds around it.
 NEAR = 0.2
 #: Longest Server header of unknown software that is repeated.
@@ -51,15 +53,17 @@ def recognised(connections: Sequence[Connection], side: Side) -> list[Recognised
     return _recognised(clues(connections, side))
 
 
-def suspects(connections: Sequence[Connection], side: Side, kind: Kind, value: float | None = None) -> list[Suspect]:
+def suspects(
+    connections: Sequence[Connection], side: Side, kind: Kind, value: float | None = None, *, on_time: bool = False
+) -> list[Suspect]:
     """Who on this side may have ended these connections, and by which setting.
 
     `kind` says what ended them: silence ("idle"), their number of requests ("requests"), their age ("age"), each
     response ("each"), or that the requests asked for it ("asks-close"). `value` is what was measured, in seconds or
-    requests. All that are returned are equally likely, but for proxies that pass another's Server header, which come
-    last. Empty when nothing can be said.
+    requests; `on_time` where it is the limit itself, found from many closes that came late. All that are returned are
+    equally likely, but for proxies that pass another's Server header, which come last. Empty when nothing can be said.
     """
-    seen = clues(connections, side)
+    seen = replace(clues(connections, side), on_time=on_time)
     known = _recognised(seen)
     if known:
         ranked = sorted((_rank(one.product, kind, value, seen), i) for i, one in enumerate(known))
@@ -73,13 +77,38 @@ def suspects(connections: Sequence[Connection], side: Side, kind: Kind, value: f
         return [Suspect(seen.server[:_SHOWN], None, unit, "Server header; not among the software known here")]
     guesses = list(_guesses(kind, value, seen))
     if not guesses:
-        return [Suspect("unknown software,", None, unit, "no default known here fits, so someone set it")]
+        who, sign = ("proxy", "it sends User-Agent on; ") if side == "client" and _is_proxy(seen) else ("software", "")
+        return [Suspect(f"unknown {who},", None, unit, f"{sign}no default known here fits, so someone set it")]
     most = max(len(reasons) for _, _, reasons in guesses)
     return [
         Suspect(product.name, setting.name, _write(setting, value, seen), "; ".join(("its default", *reasons)))
         for product, setting, reasons in guesses
         if len(reasons) == most
     ][:MAX_SUSPECTS]
+
+
+def is_default(connections: Sequence[Connection], side: Side, kind: Kind, value: float) -> bool:
+    """Whether a value is what software that told who it is does by itself."""
+    seen = clues(connections, side)
+    known = _recognised(seen)
+    return any(_rank(one.product, kind, value, seen) != _SET for one in known)
+
+
+def keepers(connections: Sequence[Connection], idle: float) -> list[Suspect]:
+    """Which clients of these let connections be idle for so many seconds, by which setting; of those who told who they
+    are, and whose pools are known."""
+    found = []
+    for one in recognised(connections, "client"):
+        for setting in one.product.settings("idle"):
+            if setting.value is None:
+                found.append(Suspect(one.named, setting.name, None, f"{one.sign}; it keeps them until they are used"))
+            elif setting.value + EARLY >= idle:
+                value = written(setting.write, setting.value)
+                found.append(Suspect(one.named, setting.name, value, f"{one.sign}; its default"))
+            else:
+                why = f"{one.sign}; its default is {number(setting.value)} s, so someone set it"
+                found.append(Suspect(one.named, setting.name, None, why))
+    return found[:MAX_SUSPECTS]
 
 
 def forgetters(idle: float) -> list[Suspect]:
@@ -142,6 +171,15 @@ def _sent_on(product: Product, seen: Clues) -> bool:
     )
 
 
+def _is_proxy(seen: Clues) -> bool:
+    """Whether requests tell of another client than the one that sends them."""
+    told = seen.user_agent or ""
+    return any(
+        product.user_agent is not None and compiled(product.user_agent).search(told) and _sent_on(product, seen)
+        for product in products("client")
+    )
+
+
 def _by_settings(seen: Clues) -> tuple[list[Product], bool]:
     """By the first SETTINGS; and whether those are so peculiar that they tell by themselves."""
     if not seen.fingerprint:
@@ -190,13 +228,19 @@ def _fit(setting: Setting, value: float | None, seen: Clues) -> int:
     if seen.advertised is not None and _by_hint(setting, value, seen.advertised):
         return _DEFAULT
     for i, default in enumerate(setting.defaults):
-        if value == default or (setting.kind != "requests" and -EARLY <= value - default <= setting.late):
+        if value == default or (setting.kind != "requests" and -EARLY <= value - default <= _late(setting, seen)):
             return _DEFAULT if i == 0 and setting.value is not None else _EARLIER
     return _SET
 
 
+def _late(setting: Setting, seen: Clues) -> float:
+    return min(setting.late, LATE) if seen.on_time else setting.late
+
+
 def _by_hint(setting: Setting, value: float, advertised: float) -> bool:
     """Whether the value is what the advertised timeout makes of it."""
+    if setting.kind != "idle":
+        return False
     if setting.adds:
         return abs(value - advertised - setting.adds) <= NEAR
     return setting.before_hint is not None and -NEAR <= value - (advertised - setting.before_hint) <= setting.late
@@ -211,7 +255,7 @@ def _contradicted(product: Product, setting: Setting | None, seen: Clues) -> boo
     if seen.side == "server" and seen.answered:
         if seen.server is None and (product.server is not None and not product.passes):
             return True
-        if product.via is not None and product.server is None and seen.via is None:
+        if product.via is not None and seen.via is None:
             return True
     if seen.side == "client":
         return seen.asked and (product.user_agent is not None or _sent_on(product, seen))
@@ -233,10 +277,15 @@ def _guesses(kind: Kind, value: float, seen: Clues) -> Iterator[tuple[Product, S
     """Whose default fits, and what else speaks for them."""
     for product in products(seen.side):
         for setting in product.settings(kind):
-            if not _applies(setting, seen) or _fit(setting, value, seen) == _SET:
+            if not _applies(setting, seen) or _fit(setting, value, seen) == _SET or _is_loose(setting, value):
                 continue
             if not _contradicted(product, setting, seen):
                 yield product, setting, _agreements(product, setting, seen)
+
+
+def _is_loose(setting: Setting, value: float) -> bool:
+    """Whether it fits only because the software may be very late, which is too little to guess by."""
+    return setting.late > LATE and all(value > default + LATE for default in setting.defaults if value >= default)
 
 
 def _agreements(product: Product, setting: Setting, seen: Clues) -> list[str]:
@@ -285,13 +334,15 @@ def _told(one: Recognised, kind: Kind, value: float | None, seen: Clues) -> Susp
     )
 
 
-def _write(setting: Setting, value: float, seen: Clues) -> str:
-    """The value as somebody has to type it: what was measured, less what the software adds."""
-    if seen.advertised is not None and setting.adds and _by_hint(setting, value, seen.advertised):
-        return written(setting.write, seen.advertised)
+def _write(setting: Setting, value: float, seen: Clues) -> str | None:
+    """The value as somebody has to type it: what was measured, less what the software adds; None where it is nobody's,
+    but what the server advertised makes of it."""
+    if seen.advertised is not None and _by_hint(setting, value, seen.advertised):
+        return written(setting.write, seen.advertised) if setting.adds else None
     for default in setting.defaults:
-        if value == default or -EARLY <= value - default <= setting.late:
+        if value == default or -EARLY <= value - default <= _late(setting, seen):
             return written(setting.write, default - setting.adds)
+    value = value - setting.adds if value > setting.adds else value
     return written(setting.write, float(int(value)) if setting.late > 1 and value >= 1 else value)
 
 
@@ -307,6 +358,7 @@ def _origin(setting: Setting, value: float, seen: Clues) -> str:
         return "its default"
     if fit == _EARLIER:
         return "the default of some versions"
+    more = f"; it {'takes' if setting.kind == 'requests' else 'waits'} {number(setting.adds)}{unit} more"
     if setting.value is None:
         return "it has no limit by itself, so someone set it"
-    return f"its default is {number(setting.value)}{unit}, so someone set it"
+    return f"its default is {number(setting.value)}{unit}, so someone set it{more if setting.adds else ''}"

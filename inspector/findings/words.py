@@ -23,3 +23,9 @@ def count(number: int, noun: str, nouns: str | None = None) -> str:
 def of_all(part: int, whole: int) -> str:
     """How many of how many: 6 of 6."""
     return f"{part:,} of {whole:,}"
+
+
+def about(least_ns: int, most_ns: int) -> str:
+    """A duration that was measured several times: 7.00 s, or 5.51 s to 6.31 s where it differs."""
+    least, most = seconds(least_ns), seconds(most_ns)
+    return least if least == most else f"{least} to {most}"

@@ -8,7 +8,19 @@ from inspector.findings.judge import judge
 from inspector.records.connection import Announced, Connection, Opened
 from inspector.records.endpoint import Handshakes, TcpHandshakes, TlsHandshakes
 from inspector.records.finding import Finding
-from tests.report.samples import MS, START_NS, capture, connection, endpoint, exchange, request, response
+from inspector.records.http2 import GoawayFrame
+from tests.report.samples import (
+    MS,
+    START_NS,
+    capture,
+    connection,
+    endpoint,
+    exchange,
+    http2,
+    http2_side,
+    request,
+    response,
+)
 
 HANDSHAKE_NS = 60_000
 
@@ -48,6 +60,48 @@ def opened(
         getattr(record, name)
         setattr(record, name, value)
     return record
+
+
+def asking(connection: Connection, /, **fields: Any) -> Connection:
+    """The connection, with these fields in all its requests."""
+    for one in connection.exchanges:
+        assert one.request is not None
+        for name, value in fields.items():
+            getattr(one.request, name)
+            setattr(one.request, name, value)
+    return connection
+
+
+def answering(connection: Connection, /, **fields: Any) -> Connection:
+    """The connection, with these fields in all its responses."""
+    for one in connection.exchanges:
+        assert one.response is not None
+        for name, value in fields.items():
+            getattr(one.response, name)
+            setattr(one.response, name, value)
+    return connection
+
+
+def lost(connection: Connection, how: str, *, method: str = "GET", acknowledged: int | None = 0) -> Connection:
+    """The connection, whose last request met the close: "after" or "crossed", with so many bytes acknowledged."""
+    last = connection.exchanges[-1]
+    assert last.request is not None
+    last.request.method, last.request.acknowledged_bytes = method, acknowledged
+    last.response, last.complete, last.race = None, False, how  # type: ignore[assignment]
+    connection.responses = len(connection.exchanges) - 1
+    return connection
+
+
+def over_http2(connection: Connection, *goaways: tuple[float, int], error: str = "NO_ERROR") -> Connection:
+    """The connection as one of HTTP/2 with a stream for each exchange; the server said GOAWAY at these milliseconds,
+    for these last streams."""
+    frames = [GoawayFrame(6, START_NS + _ns(at_ms), last, error, "") for at_ms, last in goaways]
+    connection.protocol, connection.http2 = "h2", http2(server=http2_side(goaways=frames))
+    for number, one in enumerate(connection.exchanges):
+        one.stream = 2 * number + 1
+    if frames and connection.closed is not None:
+        connection.closed.announced = Announced("server", "goaway", 6, frames[0].time_ns)
+    return connection
 
 
 def conclude(*connections: Connection, tls_ns: int | None = None) -> dict[str, Finding]:

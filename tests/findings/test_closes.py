@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from inspector.records.connection import Connection, End, Estimate
-from tests.findings.cases import conclude, opened
+from inspector.records.finding import Suspect
+from tests.findings.cases import asking, conclude, opened
 
 ONE_REQUEST = ("server-closes-each-response", "client-asked-close", "client-never-reuses")
 
@@ -30,7 +31,9 @@ def test_server_that_says_close_each_time() -> None:
     )
     assert finding.how == "5 of 5 responses announced it (Connection: close); no request had asked for it"
     assert finding.connections == [0, 1, 2, 3, 4]
-    assert finding.filter.startswith("tcp.stream in {0..4} && (tcp.flags.syn == 1 ||")
+    assert finding.suspects == [Suspect("nginx 1.22.1", "keepalive_timeout", "0", "Server header")]
+    assert finding.advice == "let the server keep connections alive; a client can do nothing about it"
+    assert finding.filter == "tcp.stream in {0..4} && (tcp.flags.syn == 1 || tcp.flags.fin == 1)"
 
 
 def test_server_that_closes_without_a_word() -> None:
@@ -42,6 +45,13 @@ def test_server_that_closes_without_a_word() -> None:
 def test_server_of_http_1_0() -> None:
     finding = conclude(*each(5, by="server", said="server http/1.0"))["server-closes-each-response"]
     assert "(HTTP/1.0)" in finding.how
+
+
+def test_responses_that_were_cut_off_are_no_policy() -> None:
+    cut = each(5, by="server")
+    for connection in cut:
+        connection.exchanges[0].complete = False
+    assert blamed(*cut) == []
 
 
 def test_server_closing_in_a_short_run_is_no_complaint() -> None:
@@ -93,6 +103,12 @@ def test_client_that_asks_for_the_close_decides_though_the_server_closes() -> No
     assert finding.title == "the client asks shop.test 10.0.0.1:8001 to close after each request: 5 of 5 connections"
     assert finding.how == "5 requests said close; the server obeyed, and closed first on 5 of 5"
     assert finding.client == "10.0.0.2"
+    assert [suspect.product for suspect in finding.suspects] == ["requests / urllib3 2.32"]
+    assert finding.advice is not None
+    assert finding.advice == (
+        "the client decides this, not the server: let it leave Connection: close out, and keep one requests.Session() "
+        "for all requests"
+    )
     assert "server-closes-each-response" not in findings
     assert "client-never-reuses" not in findings
 
@@ -104,6 +120,19 @@ def test_client_of_http_1_0_asks_by_its_version() -> None:
         assert request is not None
         request.version, request.connection = "HTTP/1.0", None
     assert "spoke HTTP/1.0 without keep-alive" in conclude(*connections)["client-asked-close"].how
+
+
+def test_proxy_that_asks_is_advised_in_its_own_language() -> None:
+    asked = [
+        asking(one, version="HTTP/1.0", connection="close") for one in each(5, by="client", said="client http/1.0")
+    ]
+    finding = conclude(*asked)["client-asked-close"]
+    assert finding.how == "5 requests said close; it closed first itself"
+    assert [(one.product, one.setting, one.value) for one in finding.suspects] == [
+        ("nginx", "proxy_http_version", "1.0")
+    ]
+    assert finding.advice is not None
+    assert finding.advice.startswith("nginx: proxy_http_version 1.1")
 
 
 def test_client_that_asks_in_a_short_run_is_no_complaint() -> None:
@@ -131,6 +160,14 @@ def test_client_without_a_pool() -> None:
         "19 of 20 connections were avoidable, 1.14 ms of handshakes"
     )
     assert finding.client == "10.0.0.2"
+    assert finding.suspects == [Suspect("requests / urllib3 2.32", None, None, "User-Agent")]
+    assert finding.advice == "keep one requests.Session() for all requests"
+
+
+def test_client_that_is_not_known_is_advised_in_general() -> None:
+    finding = conclude(*(asking(one, user_agent="mine/1") for one in each(20, by="client")))["client-never-reuses"]
+    assert finding.suspects == []
+    assert finding.advice == "let the client keep one session or pool for all its requests"
 
 
 def test_three_avoidable_opens_are_the_least() -> None:
@@ -163,10 +200,15 @@ def test_several_clients_are_one_finding() -> None:
 
 
 def test_pool_with_a_timer_is_a_pool() -> None:
-    lonely = [opened((t, t + 5), end_ms=t + 4_005) for t in range(0, 50_000, 5_000)]
+    lonely = [asking(opened((t, t + 5), end_ms=t + 4_005), user_agent="node") for t in range(0, 50_000, 5_000)]
     findings = conclude(*lonely)
     assert "client-idle-timeout" in findings
     assert "client-never-reuses" not in findings
+
+
+def test_programs_that_end_after_equal_times_have_no_timer() -> None:
+    """A script that rests before it ends, run again and again; requests closes nothing by itself."""
+    assert blamed(*(opened((t, t + 5), end_ms=t + 1_005) for t in range(0, 50_000, 5_000))) == ["client-never-reuses"]
 
 
 def test_closes_after_idle_without_a_timer_are_those_of_no_pool() -> None:

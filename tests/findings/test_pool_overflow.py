@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.findings.cases import conclude, opened
+from tests.findings.cases import asking, conclude, opened
 
 KEPT = (0, 50), (60, 65)
 
@@ -18,9 +18,19 @@ def test_surplus_is_thrown_away_while_others_live_on() -> None:
         "the client's pool for shop.test 10.0.0.1:8001 is too small: "
         "4 of 5 connections were thrown away after one request"
     )
-    assert finding.advice is not None
-    assert "5 connections" in finding.advice
+    assert [suspect.product for suspect in finding.suspects] == ["requests / urllib3 2.32"]
+    assert finding.advice == (
+        "let the pool keep 5 connections: HTTPAdapter(pool_maxsize=5), or let requests wait for one"
+    )
     assert "client-never-reuses" not in findings, "one cause, one finding"
+
+
+def test_pool_that_is_not_known_is_advised_in_general() -> None:
+    mine = [
+        asking(one, user_agent="mine/1")
+        for one in (opened(*KEPT, end_ms=500), opened((1, 40), end_ms=41), opened((1, 40), end_ms=42))
+    ]
+    assert conclude(*mine)["pool-overflow"].advice == "let the pool keep 3 connections, or let requests wait for one"
 
 
 def test_connection_that_is_left_waiting_lives_on() -> None:

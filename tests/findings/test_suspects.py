@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from inspector.findings.advice import before_limit, earlier, way
-from inspector.findings.suspects import forgetters, recognised, suspects
+from inspector.findings.advice import before_limit, earlier, server_setting, way
+from inspector.findings.suspects import forgetters, is_default, keepers, recognised, suspects
 from inspector.records.connection import Announced, Connection
 from inspector.records.exchange import KeepAlive
 from inspector.records.finding import Suspect
@@ -119,11 +119,61 @@ def test_a_proxy_in_front_is_named_where_its_default_fits_and_the_servers_does_n
     assert names(suspects([talk(answer)], "server", "idle", 60.0)) == ["gunicorn", "AWS ALB"]
 
 
+def test_varnish_names_itself_in_pages_of_its_own() -> None:
+    (suspect,) = suspects([talk({**PLAIN, "connection": "keep-alive", "server": "Varnish"})], "server", "idle", 3.0)
+    assert (suspect.product, suspect.setting, suspect.value) == ("Varnish", "timeout_idle", "3")
+    assert "Varnish" not in names(suspects([talk({**PLAIN, "connection": "keep-alive"})], "server", "idle", 5.0))
+
+
 def test_a_count_has_its_own_setting() -> None:
     (suspect,) = suspects([talk(NGINX)], "server", "requests", 25)
     assert (suspect.setting, suspect.value) == ("keepalive_requests", "25")
     assert suspect.why == "Server header; its default is 1000, so someone set it"
     assert suspects([talk(NGINX)], "server", "requests", 100)[0].why.endswith("the default of some versions")
+
+
+def test_a_close_behind_the_timer_is_told_with_the_value_that_was_set() -> None:
+    """Envoy drains for 5 s after its limit, and waits another; HTTP/1 shows nothing of it."""
+    (envoy,) = suspects([talk({**PLAIN, "server": "envoy"})], "server", "idle", 9.004)
+    assert (envoy.setting, envoy.value) == ("idle_timeout", "3s")
+    assert envoy.why == "Server header; its default is 3600 s, so someone set it; it waits 6 s more"
+
+
+def test_node_that_says_nothing_adds_its_second_all_the_same() -> None:
+    silent = {**NODE, "keep_alive": KeepAlive(None, None)}
+    assert suspects([talk(silent)], "server", "idle", 9.0)[0].value == "8000"
+
+
+def test_apache_takes_one_request_more_than_is_set() -> None:
+    apache = talk({"connection": "Keep-Alive", "keep_alive": KeepAlive(5, 99), "server": "Apache/2.4.71"})
+    (suspect,) = suspects([apache], "server", "requests", 101)
+    assert (suspect.value, suspect.why) == ("100", "Server header; its default")
+    (suspect,) = suspects([apache], "server", "requests", 6)
+    assert (suspect.value, suspect.why) == (
+        "5",
+        "Server header; its default is 100, so someone set it; it takes 1 more",
+    )
+
+
+def test_software_that_may_be_late_is_not_guessed_by_a_late_close() -> None:
+    unread = samples.connection(protocol="tls", exchanges=[])
+    assert "gunicorn" in names(suspects([unread], "server", "idle", 2.1))
+    assert "gunicorn" not in names(suspects([unread], "server", "idle", 2.6))
+    told = talk({**PLAIN, "connection": "keep-alive", "server": "gunicorn"})
+    assert suspects([told], "server", "idle", 2.6)[0].why == "Server header; its default"
+
+
+def test_limit_that_many_late_closes_agree_on_is_not_late_itself() -> None:
+    told = talk({**PLAIN, "connection": "keep-alive", "server": "gunicorn"})
+    (suspect,) = suspects([told], "server", "idle", 3.0, on_time=True)
+    assert (suspect.value, suspect.why) == ("3", "Server header; its default is 2 s, so someone set it")
+    assert suspects([told], "server", "idle", 3.0)[0].value == "2"
+
+
+@pytest.mark.parametrize(("count", "is_one"), [(1000, True), (100, True), (25, False)])
+def test_what_software_does_by_itself(count: int, is_one: bool) -> None:
+    assert is_default([talk(NGINX)], "server", "requests", count) is is_one
+    assert not is_default([talk({**NGINX, "server": "mine/1"})], "server", "requests", count)
 
 
 # ---- clients
@@ -145,7 +195,7 @@ def test_a_clients_fin_at_five_seconds_is_an_agent_and_not_httpx() -> None:
 def test_undici_goes_by_what_the_server_says() -> None:
     fetch = talk(NODE, connection="keep-alive", user_agent="node")
     (suspect,) = suspects([fetch], "client", "idle", 3.04)
-    assert suspect.product == "undici / Node fetch"
+    assert (suspect.product, suspect.value) == ("undici / Node fetch", None)
     assert suspect.why == "User-Agent; the server's Keep-Alive: timeout=5 less 2 s"
 
 
@@ -160,6 +210,30 @@ def test_a_user_agent_that_a_proxy_sent_on_is_not_the_client() -> None:
     sent_on = talk(NGINX, user_agent="python-requests/2.34.2")
     assert [one.named for one in recognised([direct], "client")] == ["requests / urllib3 2.34.2"]
     assert recognised([sent_on], "client") == []
+
+
+def test_proxy_whose_limit_is_nobodys_default_is_a_proxy_at_least() -> None:
+    sent_on = talk(NGINX, user_agent="python-requests/2.34.2")
+    why = "it sends User-Agent on; no default known here fits, so someone set it"
+    assert suspects([sent_on], "client", "idle", 3.0) == [Suspect("unknown proxy,", None, "3 s", why)]
+    assert names(suspects([talk(NGINX)], "client", "idle", 3.0)) == ["unknown software,"]
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "found"),
+    [
+        ("python-requests/2.34.2", ("no idle limit", None, "User-Agent; it keeps them until they are used")),
+        ("Go-http-client/1.1", ("Transport.IdleConnTimeout", "= 90 * time.Second", "User-Agent; its default")),
+        ("node", ("keepAliveTimeout", None, "User-Agent; its default is 4 s, so someone set it")),
+    ],
+)
+def test_who_keeps_connections_so_long(user_agent: str, found: tuple[str, str | None, str]) -> None:
+    (keeper,) = keepers([talk(NGINX, connection="keep-alive", user_agent=user_agent)], 10.0)
+    assert (keeper.setting, keeper.value, keeper.why) == found
+
+
+def test_nobody_keeps_them_who_is_not_known() -> None:
+    assert keepers([talk(NGINX, user_agent="mine/1")], 10.0) == []
 
 
 # ---- advice
@@ -184,6 +258,12 @@ def test_advice_speaks_the_clients_language(user_agent: str, said: str) -> None:
     connection = talk(NGINX, connection="keep-alive", user_agent=user_agent)
     assert said in before_limit([connection], 5.0)
     assert "raise nginx keepalive_timeout" in before_limit([connection], 5.0)
+
+
+def test_settings_of_servers_by_what_they_end_connections_for() -> None:
+    assert server_setting([talk(NGINX)], "requests") == "nginx keepalive_requests"
+    assert server_setting([talk(NGINX)], "age") == "nginx keepalive_time"
+    assert server_setting([talk(PLAIN)], "age") is None
 
 
 def test_no_way_is_known_for_software_that_is_not() -> None:

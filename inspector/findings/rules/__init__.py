@@ -7,7 +7,16 @@ from importlib import import_module
 
 from inspector.findings.rule import Rule
 
-_FILES = ("idle_timeout", "closes", "pool_overflow", "reuse")
+_FILES = (
+    "keepalive_race",
+    "idle_timeout",
+    "idle_too_long",
+    "advertised",
+    "server_limits",
+    "closes",
+    "pool_overflow",
+    "reuse",
+)
 
 
 @cache

@@ -11,18 +11,18 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from inspector.findings.agree import agreement
-from inspector.findings.case import Case, idle_times, is_encrypted
+from inspector.findings.advice import way
+from inspector.findings.case import Case, is_encrypted
 from inspector.findings.pool import PoolUse, needed_if_kept
-from inspector.findings.rule import Rule, closing, conclude, only
+from inspector.findings.rule import Rule, closes, closing, conclude, only
+from inspector.findings.rules.idle_timeout import client_timer
 from inspector.findings.rules.pool_overflow import surplus
+from inspector.findings.suspects import recognised, suspects
 from inspector.findings.words import count, of_all, seconds
 from inspector.records.connection import Connection
 from inspector.records.exchange import Exchange
 from inspector.records.field import says
 from inspector.records.finding import Finding
-
-_CLAUSE = "tcp.flags.syn == 1 || tcp.flags.fin == 1 || tcp.flags.reset == 1 || http || http2"
 
 
 class ClosesEach(Struct):
@@ -59,6 +59,10 @@ class Thresholds(Struct, frozen=True):
 LIMITS = Thresholds()
 
 
+def _clause(connections: Sequence[Connection]) -> str:
+    return f"tcp.flags.syn == 1 || {closes(connections)}"
+
+
 # ---- the server
 
 
@@ -82,19 +86,21 @@ def _closes_each(case: Case) -> Iterator[Finding]:
         how=f"{_said(ended, said)}; no request had asked for it",
         measured=ClosesEach(len(ended), said),
         evidence=[closing(connection) for connection in ended],
-        clause=_CLAUSE,
-        advice="let the server keep connections alive",
+        clause=_clause(ended),
+        suspects=suspects(ended, "server", "each"),
+        advice="let the server keep connections alive; a client can do nothing about it",
     )
 
 
 def _one_answer(connection: Connection) -> Exchange | None:
-    """The one exchange of a connection of HTTP/1 that carried no more and was answered; a 408 to nothing is none."""
+    """The one exchange of a connection of HTTP/1 that carried no more and was answered in full; a 408 to nothing is
+    none."""
     if len(connection.exchanges) != 1 or connection.http2 is not None or connection.opened.how != "handshake":
         return None
     exchange = connection.exchanges[0]
     if exchange.request is None or exchange.response is None or exchange.response.status == 101:
         return None
-    return exchange
+    return exchange if exchange.complete else None
 
 
 def _said(ended: Sequence[Connection], said: int) -> str:
@@ -136,6 +142,7 @@ def _asked_close(case: Case) -> Iterator[Finding]:
     first = asked[0].exchanges[0].request
     by_version = first is not None and first.version == "HTTP/1.0" and first.connection is None
     by_server = sum(connection.closed is not None and connection.closed.by == "server" for connection in asked)
+    first_to_close = f"the server obeyed, and closed first on {of_all(by_server, len(asked))}"
     yield conclude(
         "client-asked-close",
         "notice" if wasted else "info",
@@ -144,18 +151,31 @@ def _asked_close(case: Case) -> Iterator[Finding]:
         title=f"the client asks {case.place} to close after each request: "
         f"{of_all(len(asked), len(case.opened))} connections",
         how=f"{count(requests, 'request')} {'spoke HTTP/1.0 without keep-alive' if by_version else 'said close'}; "
-        f"the server obeyed, and closed first on {of_all(by_server, len(asked))}",
+        f"{first_to_close if by_server else 'it closed first itself'}",
         measured=AskedClose(len(asked), requests),
         evidence=[closing(connection) for connection in asked],
-        clause=_CLAUSE,
+        clause=_clause(asked),
         client=only(connection.client.ip for connection in asked),
-        advice="the client decides this, not the server: let it speak HTTP/1.1 without Connection: close",
+        suspects=suspects(asked, "client", "asks-close"),
+        advice=_how_not_to_ask(asked),
     )
 
 
 def _asks(exchanges: Sequence[Exchange]) -> int:
     """Requests that want the connection closed."""
     return sum(exchange.request is not None and exchange.request.persistent is False for exchange in exchanges)
+
+
+def _how_not_to_ask(asked: Sequence[Connection]) -> str:
+    how = way(asked, "client", "reuse")
+    known = recognised(asked, "client")
+    if any(one.product.settings("asks-close") for one in known):
+        return f"{known[0].product.name}: {how}"
+    return "the client decides this, not the server: " + (
+        "let it speak HTTP/1.1 without Connection: close"
+        if how is None
+        else f"let it leave Connection: close out, and {how}"
+    )
 
 
 def _never_reuses(case: Case) -> Iterator[Finding]:
@@ -194,16 +214,17 @@ def _never_reuses(case: Case) -> Iterator[Finding]:
         f"{'' if encrypted else ', though the response allowed reuse'}",
         measured=NeverReuses(len(wasted), avoidable, saved),
         evidence=[closing(connection) for connection in wasted],
-        clause=_CLAUSE,
+        clause=_clause(wasted),
         client=only(connection.client.ip for connection in wasted),
         qualifiers=["encrypted"] if encrypted else [],
-        advice="let the client keep one session or pool for all its requests",
+        suspects=suspects(wasted, "client", "each"),
+        advice=way(wasted, "client", "reuse") or "let the client keep one session or pool for all its requests",
     )
 
 
 def _without_timer(case: Case) -> Sequence[Connection]:
     """Closed by the client after idle, unless it has a timer for that: then it keeps connections."""
-    return case.client_idle if agreement(idle_times(case.client_idle)) is None else ()
+    return case.client_idle if client_timer(case) is None else ()
 
 
 def _might_go_on(connection: Connection) -> bool:

@@ -1,24 +1,28 @@
 """server-idle-timeout and client-idle-timeout: one side ends connections after the same silence.
 
 The timer is measured from the last application byte to the announcement or the close. Who decided is who announced it,
-else who closed: an HTTP/2 client that answers GOAWAY with FIN did not decide.
+else who closed: an HTTP/2 client that answers GOAWAY with FIN did not decide. A client whose pool never closes by
+itself has no timer, whatever its closes agree on: its programs ended, or threw their pools away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Annotated
 
 from msgspec import Struct
 
+from inspector.findings.advice import before_limit
 from inspector.findings.agree import Agreement, agreement
-from inspector.findings.case import Case, is_encrypted
-from inspector.findings.rule import Rule, conclude
-from inspector.findings.words import of_all, seconds
+from inspector.findings.case import Case, idle_times, is_encrypted
+from inspector.findings.catalogue import number
+from inspector.findings.rule import Rule, closes, closing, conclude
+from inspector.findings.suspects import EARLY, is_default, recognised, suspects
+from inspector.findings.waits import reuses
+from inspector.findings.words import about, of_all, seconds
 from inspector.records.connection import Connection, Side
 from inspector.records.field import says
-from inspector.records.finding import Evidence, Finding, Qualifier, Severity
+from inspector.records.finding import Finding, Qualifier, Severity
 
 
 class IdleTimeout(Struct):
@@ -33,65 +37,160 @@ class IdleTimeout(Struct):
 class Thresholds(Struct, frozen=True):
     """Numbers that decide."""
 
-    near_ns: Annotated[int, says("A reuse that came so close to the limit makes it a notice.")] = 1_000_000_000
+    near_ns: Annotated[int, says("A reuse that came so close to the server's limit makes it a notice, ...")] = (
+        1_000_000_000
+    )
+    near_part: Annotated[
+        float, says("... where it came after this part of the limit: short timers are near at once.")
+    ] = 0.5
+    moment_ns: Annotated[int, says("Closes within so much of each other may have one cause, ...")] = 100_000_000
+    round_s: Annotated[float, says("... unless they came so few seconds after a whole one, as timers do.")] = 0.1
+    least: Annotated[int, says("So many closes by a client at least: a single one is the end of its program.")] = 2
 
 
 LIMITS = Thresholds()
 
+#: Outliers that are named one by one.
+_NAMED = 3
 
-def _judge(side: Side, case: Case) -> Iterator[Finding]:
-    """The timer of one side, where its closes agree."""
-    closed = case.server_idle if side == "server" else case.client_idle
-    agreed = agreement([_idle(connection) for connection in closed])
-    if agreed is None:
-        return
+
+def limit_ns(agreed: Agreement) -> int:
+    """When the timer may run out: of one that ticks, the whole second before the shortest time, else the median."""
+    return int(agreed.min_ns / 1e9 + EARLY) * 1_000_000_000 if agreed.ticks else agreed.median_ns
+
+
+def is_near(reused_ns: int, limit: int) -> bool:
+    """Whether a reuse after so long came close to the limit."""
+    return reused_ns >= max(limit - LIMITS.near_ns, limit * LIMITS.near_part)
+
+
+def timer(agreed: Agreement) -> str:
+    """The timer in words: "after 7.00 s", or "from 5 s on, checked once a second"."""
+    if not agreed.ticks:
+        return f"after {seconds(agreed.median_ns)}"
+    return f"from {number(limit_ns(agreed) / 1e9)} s on, checked once a second"
+
+
+def _server(case: Case) -> Iterator[Finding]:
+    agreed = case.server_timer
+    if agreed is not None and not is_lone_chance(case.server_idle):
+        yield _told("server", case, case.server_idle, agreed, _severity(case, agreed))
+
+
+def _client(case: Case) -> Iterator[Finding]:
+    found = client_timer(case)
+    if found is not None:
+        yield _told("client", case, *found, "info")
+
+
+def client_timer(case: Case) -> tuple[list[Connection], Agreement] | None:
+    """The connections that clients closed after idle, and what they agree on; None where it is no timer's doing."""
+    closed = [connection for connection in case.client_idle if not _is_unasked(connection)]
+    agreed = agreement(idle_times(closed))
+    if agreed is None or agreed.n < LIMITS.least or _is_lazy(closed):
+        return None
+    return None if _may_be_chance("client", closed, agreed) else (closed, agreed)  # chance: its program ended
+
+
+def is_lone_chance(closed: Sequence[Connection]) -> bool:
+    """Whether all there is of a timer is one RST, which may be anybody's, or the end of one upgraded connection or
+    tunnel, which its programs decide."""
+    if len(closed) != 1:
+        return False
+    (only,) = closed
+    assert only.closed is not None
+    return only.closed.how == "rst" or only.upgrade is not None or only.tunnel is not None
+
+
+def _may_be_chance(side: Side, closed: Sequence[Connection], agreed: Agreement) -> bool:
+    """Whether they were all closed at one moment, after a time that nobody sets: then something else ended them."""
+    times = [connection.closed.time_ns for connection in closed if connection.closed is not None]
+    if max(times) - min(times) > LIMITS.moment_ns:
+        return False
+    after_s = limit_ns(agreed) / 1e9
+    is_round = -EARLY <= after_s - round(after_s) <= LIMITS.round_s and round(after_s) > 0
+    return (agreed.ticks or not is_round) and not is_default(closed, side, "idle", after_s)
+
+
+def _is_unasked(connection: Connection) -> bool:
+    """Whether no request was ever on it: what is closed without one was not kept for the next."""
+    if connection.opened.how != "handshake" or connection.protocol == "unknown":
+        return False
+    if connection.requests is None:  # without keys; a TLS handshake that came to nothing has no estimate
+        return connection.estimate is None or not connection.estimate.exchanges
+    return not connection.requests
+
+
+def _is_lazy(connections: Sequence[Connection]) -> bool:
+    """Whether their client told who it is, and its pool never closes at its limit."""
+    known = recognised(connections, "client")
+    settings = [setting for one in known for setting in one.product.settings("idle")]
+    return bool(settings) and all(setting.lazy for setting in settings)
+
+
+def _told(side: Side, case: Case, closed: Sequence[Connection], agreed: Agreement, severity: Severity) -> Finding:
     alike = [connection for i, connection in enumerate(closed) if i not in agreed.outliers]
     qualifiers: list[Qualifier] = list(agreed.qualifiers)
     if any(map(is_encrypted, alike)):
         qualifiers.append("encrypted")
-    yield conclude(
+    if _may_be_chance(side, closed, agreed):
+        qualifiers.append("few-samples")
+    after_s = limit_ns(agreed) / 1e9
+    found = suspects(alike, side, "idle", after_s, on_time=agreed.ticks)
+    return conclude(
         f"{side}-idle-timeout",
-        _severity(side, case, agreed),
+        severity,
         case,
         alike,
-        title=f"{case.where} closes idle connections after {seconds(agreed.median_ns)}"
-        if side == "server"
-        else f"the client closes idle connections to {case.where} after {seconds(agreed.median_ns)}",
-        how=_how(side, alike, agreed, len(closed)),
+        title=_title(side, case, alike, agreed),
+        how=_how(side, closed, alike, agreed),
         measured=IdleTimeout(agreed.median_ns, agreed.n, agreed.min_ns, agreed.max_ns),
-        evidence=[_evidence(connection) for connection in alike],
-        clause="tcp.flags.fin == 1 || tcp.flags.reset == 1",
+        evidence=[closing(connection) for connection in alike],
+        clause=closes(alike),
         qualifiers=qualifiers,
+        suspects=found if "few-samples" not in qualifiers else [one for one in found if one.setting is not None],
+        advice=_advice(side, case, alike, after_s),
     )
 
 
-def _idle(connection: Connection) -> int:
-    assert connection.closed is not None
-    assert connection.closed.idle_ns is not None
-    return connection.closed.idle_ns
-
-
-def _severity(side: Side, case: Case, agreed: Agreement) -> Severity:
-    """A server's limit that clients come close to will meet them."""
+def _title(side: Side, case: Case, alike: Sequence[Connection], agreed: Agreement) -> str:
     if side == "client":
-        return "info"
-    return "notice" if case.raced else "info"
+        return f"the client closes idle connections to {case.where} {timer(agreed)}"
+    which = "connections on which nothing is asked" if all(map(_is_unasked, alike)) else "idle connections"
+    return f"{case.where} closes {which} {timer(agreed)}"
 
 
-def _how(side: Side, alike: Sequence[Connection], agreed: Agreement, closes: int) -> str:
+def _advice(side: Side, case: Case, alike: Sequence[Connection], after_s: float) -> str:
+    if side == "client":
+        return "nothing; where requests come more seldom than that, a longer timer saves handshakes"
+    if all(map(_is_unasked, alike)):
+        return "let clients open connections only when there is something to ask"
+    return before_limit(case.connections, after_s)
+
+
+def _severity(case: Case, agreed: Agreement) -> Severity:
+    """A limit that clients come close to will meet them."""
+    if case.raced:
+        return "notice"
+    limit = limit_ns(agreed)
+    near = agreed.n > 1 and any(is_near(idle_ns, limit) for c in case.connections for idle_ns in reuses(c))
+    return "notice" if near else "info"
+
+
+def _how(side: Side, closed: Sequence[Connection], alike: Sequence[Connection], agreed: Agreement) -> str:
     announced = sum(c.closed is not None and c.closed.announced is not None for c in alike)
     said = "unannounced" if not announced else f"announced {of_all(announced, len(alike))}"
-    return (
-        f"the {side}'s close came {seconds(agreed.median_ns)} after the last byte, {said}, "
-        f"on {of_all(agreed.n, closes)} connections"
+    others = [closed[i] for i in agreed.outliers]
+    but = ", ".join(
+        f"{seconds(connection.closed.idle_ns)} on connection {connection.id}"
+        for connection in others[:_NAMED]
+        if connection.closed is not None and connection.closed.idle_ns is not None
     )
-
-
-def _evidence(connection: Connection) -> Evidence:
-    closed = connection.closed
-    assert closed is not None
-    what = f"{closed.by} {closed.how.upper()}, {seconds(_idle(connection))} idle"
-    return Evidence(connection.id, closed.packet, closed.time_ns, what)
+    more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+    return (
+        f"{of_all(agreed.n, len(closed))} closes by the {side} came {about(agreed.min_ns, agreed.max_ns)} after the "
+        f"last byte, {said}{f'; not so {but}{more}' if but else ''}"
+    )
 
 
 RULES = (
@@ -105,7 +204,7 @@ RULES = (
         "find it closed, and if a request is on its way just then, it is lost.",
         example="nginx with keepalive_timeout 7s: six of six connections were closed 7.00 s after the last response.",
         advice="Let clients give idle connections up at least a second earlier than the server, or retry.",
-        judge=partial(_judge, "server"),
+        judge=_server,
     ),
     Rule(
         code="client-idle-timeout",
@@ -113,9 +212,10 @@ RULES = (
         severity="info",
         measured=IdleTimeout,
         thresholds=LIMITS,
-        meaning="The client's pool has a timer for idle connections.",
+        meaning="The client's pool has a timer for idle connections. Pools that look at their limit with the next "
+        "request only (requests, httpx, curl, Net::HTTP) close nothing by it, and are not told of here.",
         example="Node's fetch: connections were closed 4.0 s after the last response.",
         advice="Nothing is wrong; a longer timer saves handshakes where requests come more seldom than that.",
-        judge=partial(_judge, "client"),
+        judge=_client,
     ),
 )

@@ -14,9 +14,11 @@ from typing import Annotated
 
 from msgspec import Struct
 
+from inspector.findings.advice import way
 from inspector.findings.case import IDLE_LEAST_NS, Case, decided_by
 from inspector.findings.pool import PoolUse
-from inspector.findings.rule import Rule, closing, conclude
+from inspector.findings.rule import Rule, closes, closing, conclude
+from inspector.findings.suspects import suspects
 from inspector.findings.words import count, of_all
 from inspector.records.connection import Connection
 from inspector.records.field import says
@@ -130,10 +132,17 @@ def _judge(case: Case) -> Iterator[Finding]:
             "closed by the client right after their response",
             measured=PoolOverflow(kept, len(thrown), most),
             evidence=[closing(connection) for connection in thrown],
-            clause="tcp.flags.syn == 1 || tcp.flags.fin == 1 || tcp.flags.reset == 1",
+            clause=f"tcp.flags.syn == 1 || {closes(thrown)}",
             client=use.client,
-            advice=f"let the pool keep {most:,} connections, or let it make requests wait for one",
+            suspects=suspects(thrown, "client", "each"),
+            advice=f"let the pool keep {most:,} connections{_how_set(thrown, most)}, or let requests wait for one",
         )
+
+
+def _how_set(connections: Sequence[Connection], most: int) -> str:
+    """How the client's pool is made so large, where one knows it."""
+    setting = way(connections, "client", "pool", most)
+    return "" if setting is None else f": {setting}"
 
 
 def _most_at_once(connections: Sequence[Connection]) -> int:
