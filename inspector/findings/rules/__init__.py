@@ -12,6 +12,7 @@ _FILES = (
     "closes",
     "pool_overflow",
     "unreachable",
+    "silent_drop",
     "reuse",
 )
 
