@@ -13,6 +13,7 @@ _FILES = (
     "pool_overflow",
     "unreachable",
     "silent_drop",
+    "foreign_reset",
     "reuse",
 )
 

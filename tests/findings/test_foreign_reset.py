@@ -1,0 +1,100 @@
+"""RST that its sender did not send, told by the time to live; and differences that accuse nobody."""
+
+from __future__ import annotations
+
+import pytest
+
+from inspector.records.connection import Connection, Side, Ttl
+from inspector.records.finding import Finding
+from tests.findings.cases import conclude, opened
+from tests.report.samples import SECOND, START_NS, exchange, request
+
+CODE = "foreign-reset"
+
+
+def cut(rst: int | None, usual: int = 63, *, by: Side = "server", at_ms: float = 10) -> Connection:
+    """One exchange, then RST with this time to live."""
+    connection = opened((0, 5), end_ms=at_ms, by=by)
+    assert connection.closed is not None
+    connection.closed.how = "rst"
+    traffic = connection.client_traffic if by == "client" else connection.server_traffic
+    traffic.ttl = Ttl(usual, rst)
+    return connection
+
+
+def told(*connections: Connection) -> Finding | None:
+    return conclude(*connections).get(CODE)
+
+
+def test_rst_of_a_firewall() -> None:
+    finding = told(*(cut(64) for _ in range(4)))
+    assert finding is not None
+    assert finding.severity == "problem"
+    assert finding.measured == {"ttl": 64, "usual_ttl": 63, "n": 4}
+    assert finding.title == (
+        "RST that shop.test 10.0.0.1:8001 did not send cut 4 connections: time to live 64, where its packets have 63"
+    )
+    assert finding.how == "4 of 4 RST have another time to live"
+    assert finding.evidence[0].what == "RST in the server's name, time to live 64 instead of 63"
+    assert finding.filter == "tcp.stream in {0..3} && tcp.flags.reset == 1"
+    assert finding.suspects == []
+
+
+def test_rst_in_the_clients_name() -> None:
+    finding = told(cut(113, 64, by="client"), cut(113, 64, by="client"))
+    assert finding is not None
+    assert finding.title.startswith("RST that the client of shop.test 10.0.0.1:8001 did not send cut 2 connections")
+    assert finding.client == "10.0.0.2"
+
+
+@pytest.mark.parametrize(("rst", "severity"), [(64, "notice"), (50, "problem"), (61, "notice"), (60, "problem")])
+def test_single_rst_from_nearby_may_have_come_another_way(rst: int, severity: str) -> None:
+    finding = told(cut(rst))
+    assert finding is not None
+    assert finding.severity == severity
+    assert finding.qualifiers == ["few-samples"]
+
+
+def test_hosts_own_rst_is_none() -> None:
+    assert told(cut(63), cut(None)) is None
+
+
+def test_other_initial_value_from_just_as_far_accuses_nobody() -> None:
+    assert told(cut(254, 63), cut(127, 63)) is None
+    assert told(cut(255, 63), cut(255, 63)) is not None
+
+
+def test_other_way_of_the_hosts_packets_accuses_nobody() -> None:
+    there = opened((0, 5), end_ms=6)
+    there.server_traffic.ttl = Ttl(61, None)
+    assert told(cut(61), cut(61), there) is None
+    assert told(cut(61), cut(61)) is not None
+
+
+def test_two_packets_are_no_custom() -> None:
+    short = cut(64)
+    short.server_traffic.packets = 2
+    assert told(short) is None
+
+
+def test_rst_after_the_close_ended_nothing() -> None:
+    closed = opened((0, 5), end_ms=10)
+    closed.server_traffic.ttl = Ttl(63, 64)
+    assert told(closed) is None
+
+
+def test_rst_that_met_a_request_after_silence() -> None:
+    lost = cut(64, at_ms=360_006)
+    lost.exchanges.append(exchange(1, request(20, 360_005_000_000, acknowledged_bytes=0), None, complete=False))
+    lost.end_ns = START_NS + 361 * SECOND
+    findings = conclude(lost)
+    assert (
+        findings[CODE].how == "1 of 1 RST has another time to live; each met a request after 6 min of silence or more"
+    )
+    assert findings[CODE].suspects[-1].product == "AWS NAT gateway"
+    assert "silent-drop" not in findings, "one cause, one finding"
+
+
+def test_foreign_rst_is_no_timer_of_the_server() -> None:
+    idle = [cut(64, at_ms=5_005) for _ in range(3)]
+    assert set(conclude(*idle)) & {CODE, "server-idle-timeout"} == {CODE}
