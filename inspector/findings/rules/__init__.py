@@ -14,6 +14,7 @@ _FILES = (
     "unreachable",
     "silent_drop",
     "foreign_reset",
+    "half_closed",
     "reuse",
 )
 
