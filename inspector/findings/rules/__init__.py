@@ -15,6 +15,7 @@ _FILES = (
     "silent_drop",
     "foreign_reset",
     "half_closed",
+    "alpn",
     "reuse",
 )
 
