@@ -16,6 +16,7 @@ _FILES = (
     "foreign_reset",
     "half_closed",
     "alpn",
+    "tls",
     "reuse",
 )
 
