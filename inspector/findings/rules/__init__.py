@@ -17,6 +17,7 @@ _FILES = (
     "half_closed",
     "alpn",
     "tls",
+    "port_churn",
     "reuse",
 )
 
