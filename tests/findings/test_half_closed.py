@@ -35,8 +35,8 @@ def test_server_closed_and_the_client_has_not_noticed() -> None:
     assert finding.measured == {"n": 1, "oldest_ns": 4_200 * MS, "side": "client"}
     assert finding.title == "the client does not close 1 connection that shop.test 10.0.0.1:8001 closed"
     assert finding.how == (
-        "the server's FIN was acknowledged and not answered for up to 4.20 s, when the capture ended (CLOSE_WAIT on "
-        "the client), 1 at once; a lazy pool closes at its next use"
+        "CLOSE_WAIT on the client for up to 4.20 s, until the capture ended, 1 at once; "
+        "a lazy pool closes at its next use"
     )
     assert finding.advice is None
     (suspect,) = finding.suspects
@@ -90,7 +90,7 @@ def test_connection_that_was_closed_after_all_waited_all_the_same() -> None:
     late.closed.reply = "fin"
     finding = told(late)
     assert finding is not None
-    assert "when the capture ended" not in finding.how
+    assert "until the capture ended" not in finding.how
     assert finding.evidence[0].what == "server FIN, answered by FIN in 5.00 s"
 
 

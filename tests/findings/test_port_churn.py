@@ -31,8 +31,7 @@ def test_six_hundred_a_second() -> None:
     assert finding.severity == "warning"
     assert finding.measured == {"opens_per_s": 600, "time_wait_side": "client", "ports": 36_000}
     assert finding.title == (
-        "10.0.0.2 opens 600 connections a second to shop.test 10.0.0.1:8001: "
-        "that takes 36,000 ports, and Linux has 28,232"
+        "10.0.0.2 opens 600 connections a second to shop.test 10.0.0.1:8001: 36,000 of 28,232 ports in TIME_WAIT"
     )
     assert finding.how == (
         "1,200 connections in 2 s; the client closed first on 1,200 of 1,200, and holds each in TIME_WAIT for 60 s"
@@ -46,7 +45,7 @@ def test_server_that_closes_first_holds_them() -> None:
     finding = told(*churn(1_200, 2_000, by="server"))
     assert finding is not None
     assert finding.measured["time_wait_side"] == "server"
-    assert finding.title.endswith(": 36,000 wait on the server in TIME_WAIT")
+    assert finding.title.endswith(": 36,000 in TIME_WAIT on the server")
     assert finding.advice is not None
     assert "tcp_tw_reuse" not in finding.advice
 

@@ -77,14 +77,16 @@ def test_handshake_that_was_not_seen_is_not_full() -> None:
 
 
 def test_ticket_is_of_use_to_its_owner_alone() -> None:
-    """To another client, name, program or version it is none."""
-    others = [shook(100 * i) for i in range(5)]
+    """To another client, name, version, cipher suite or program it is none."""
+    others = [shook(100 * i) for i in range(6)]
     others[1].client = End("10.0.0.3", 40_000)
     others[2].name = "old.test"
     assert others[3].tls is not None
     others[3].tls.version = "TLS 1.2"
     assert others[4].exchanges[0].request is not None
     others[4].exchanges[0].request.user_agent = "curl/8.5"
+    assert others[5].tls is not None
+    others[5].tls.cipher = "TLS_AES_256_GCM_SHA384"
     assert full(*others) is None
 
 

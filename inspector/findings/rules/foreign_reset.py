@@ -106,15 +106,14 @@ def _told(case: Case, side: Side, foreign: Sequence[Connection]) -> Finding:
     )
     silences = [lost[1] for connection in foreign if (lost := lost_after(connection)) is not None]
     silence = min(silences) if len(silences) == len(foreign) and min(silences) >= LIMITS.silence_ns else None
-    whose = case.place if side == "server" else f"the client of {case.place}"
     return conclude(
         "foreign-reset",
         "notice" if single and abs(_hops(ttl) - _hops(usual)) <= LIMITS.near else "problem",
         case,
         foreign,
-        title=f"RST that {whose} did not send cut {count(len(foreign), 'connection')}: time to live {ttl}, where its "
-        f"packets have {usual}",
-        how=f"{of_all(len(foreign), resets)} RST {'have' if resets > 1 else 'has'} another time to live"
+        title=f"{count(len(foreign), 'connection')} to {case.place} {'was' if single else 'were'} cut by a RST that "
+        f"the {side} did not send",
+        how=f"{of_all(len(foreign), resets)} RST came with time to live {ttl}, the {side}'s other packets with {usual}"
         + ("" if silence is None else f"; each met a request after {seconds(silence)} of silence or more"),
         measured=ForeignReset(ttl, usual, len(foreign)),
         evidence=[_evidence(connection, side) for connection in foreign],

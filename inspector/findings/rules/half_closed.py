@@ -89,9 +89,8 @@ def _told(case: Case, side: Side, held: Sequence[Connection]) -> Finding:
     oldest = max(_waited(connection) for connection in held)
     at_once = max(_most_at_once(some) for some in _by_host(held, side))
     is_leak = at_once >= LIMITS.piled or oldest >= LIMITS.long_ns
-    other = "server" if side == "client" else "client"
     open_still = sum(connection.closed is not None and connection.closed.reply is None for connection in held)
-    until = ", when the capture ended" if open_still == len(held) else ""
+    until = ", until the capture ended" if open_still == len(held) else ""
     harmless = "" if is_leak or side == "server" else "; a lazy pool closes at its next use"
     return conclude(
         "half-closed-leak",
@@ -101,8 +100,7 @@ def _told(case: Case, side: Side, held: Sequence[Connection]) -> Finding:
         title=f"the {side} does not close {count(len(held), 'connection')} that {case.place} closed"
         if side == "client"
         else f"{case.place} does not close {count(len(held), 'connection')} that the client closed",
-        how=f"the {other}'s FIN was acknowledged and not answered for up to {seconds(oldest)}{until} (CLOSE_WAIT on "
-        f"the {side}), {at_once:,} at once{harmless}",
+        how=f"CLOSE_WAIT on the {side} for up to {seconds(oldest)}{until}, {at_once:,} at once{harmless}",
         measured=HalfClosed(len(held), oldest, side),
         evidence=[_evidence(connection) for connection in sorted(held, key=_waited, reverse=True)],
         clause="tcp.flags.fin == 1 || tcp.flags.reset == 1",

@@ -78,9 +78,9 @@ def _told(case: Case, client: str, busiest: Sequence[Connection], length_ns: int
     ports = rate * LIMITS.time_wait_s
     first = by_client if side == "client" else len(busiest) - by_client
     if side == "client":
-        follows = f"that takes {ports:,} ports, and Linux has {LIMITS.ephemeral:,}"
+        follows = f"{ports:,} of {LIMITS.ephemeral:,} ports in TIME_WAIT"
     else:
-        follows = f"{ports:,} wait on the server in TIME_WAIT"
+        follows = f"{ports:,} in TIME_WAIT on the server"
     reuse = way(busiest, "client", "reuse") or "reuse connections"
     return conclude(
         "port-churn",
@@ -110,7 +110,7 @@ RULES = (
         meaning="Each connection leaves its port in TIME_WAIT for a minute, on the side that closed first. When that "
         "is the client, it runs out of ports (EADDRNOTAVAIL: cannot assign requested address). When it is the server, "
         "its table of TIME_WAIT sockets fills.",
-        example="1,200 connections in two seconds, one GET each, closed by the client: at that rate 36,000 ports wait "
+        example="1,200 connections in two seconds, one GET each, closed by the client: at that rate 36,240 ports wait "
         "after a minute, and Linux gives a client 28,232.",
         advice="Reuse connections: that is what a pool is for. Where that cannot be, let the client use more addresses "
         "or more ports (net.ipv4.ip_local_port_range), and on Linux net.ipv4.tcp_tw_reuse=1.",

@@ -138,8 +138,9 @@ def _told(case: Case, dead: Sequence[_Dead]) -> Finding:
         case,
         connections,
         title=f"{count(len(dead), 'connection')} to {case.place} {'was' if len(dead) == 1 else 'were'} dead after "
-        f"{seconds(idle_ns)} of silence: forgotten on the way, as it seems",
-        how=f"{' and '.join(ends)}{up_to}",
+        f"{seconds(idle_ns)} of silence",
+        how=f"{' and '.join(ends)}, as if somebody on the way had forgotten "
+        f"{'it' if len(dead) == 1 else 'them'}{up_to}",
         measured=SilentDrop(idle_ns, len(dead)),
         evidence=[_evidence(one) for one in dead],
         clause="tcp.len > 0 || tcp.flags.reset == 1",

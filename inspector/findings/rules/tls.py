@@ -1,8 +1,9 @@
 """tls-full-handshakes and tls-truncated: a session that was not resumed, and an end that may have been cut.
 
-A later connection of the same client (its address and what it calls itself) to the same name, in the same version of
-TLS, could have resumed the session for which the server had given a ticket. A close without close_notify is common and
-harmless where every response was whole; where one was not, or ended with the connection, nobody knows who cut it.
+A later connection of the same client (its address and what it calls itself) to the same name, with the same version and
+cipher suite, could have resumed the session for which the server had given a ticket. A close without close_notify is
+common and harmless where every response was whole; where one was not, or ended with the connection, nobody knows who
+cut it.
 """
 
 from __future__ import annotations
@@ -77,14 +78,14 @@ def _full_handshakes(case: Case) -> Iterator[Finding]:
 
 def _with_ticket(connections: Sequence[Connection]) -> tuple[list[Connection], int]:
     """Full handshakes of those that had a ticket when they opened, and the number of resumed ones."""
-    given: dict[tuple[str, str | None, str | None, str | None], int] = {}
+    given: dict[tuple[str | None, ...], int] = {}
     full: list[Connection] = []
     resumed = 0
     for connection in connections:
         tls = connection.tls
         if tls is None or connection.opened.how != "handshake" or tls.handshake_ns is None:
             continue
-        key = connection.client.ip, connection.name, tls.version, _agent(connection)
+        key = connection.client.ip, connection.name, tls.version, tls.cipher, _agent(connection)
         resumed += bool(tls.resumed)
         if tls.resumed is False and given.get(key, connection.start_ns) < connection.start_ns:
             full.append(connection)

@@ -218,7 +218,7 @@ RULES = (
         thresholds=LIMITS,
         meaning="Nothing listens on that port of that address, or a firewall answers with RST in its place. If the "
         "same endpoint takes other connections, it was restarted meanwhile, or one of the machines behind it is down.",
-        example="nginx was restarted: for 0.8 s, twelve connections were refused, and sixteen taken before and after.",
+        example="nginx was restarted: for 0.8 s, 24 connections were refused; eight were taken before and after.",
         advice="See whether the server runs and listens on this address and port. A client that retries had better "
         "wait a little longer each time.",
         judge=_refused,
