@@ -40,7 +40,7 @@ def judge(
         case = Case(endpoint, by_endpoint[endpoint.ip, endpoint.port], scene)
         measure(case)
         findings += one_a_cause([finding for rule in rules() for finding in rule.judge(case)])
-    findings = _gathered(findings, scene)
+    findings = _gathered(findings)
     places = {str(Endpoint(endpoint.ip, endpoint.port)): i for i, endpoint in enumerate(endpoints)}
     findings.sort(key=lambda finding: (-SEVERITIES.index(finding.severity), places[finding.endpoint]))
     for finding in findings:
@@ -49,12 +49,12 @@ def judge(
     return findings
 
 
-def _gathered(findings: list[Finding], scene: Scene) -> list[Finding]:
+def _gathered(findings: list[Finding]) -> list[Finding]:
     """The findings of all endpoints, fewer where rules say that several have one cause."""
     for rule in rules():
         if rule.gather is None:
             continue
         theirs = [finding for finding in findings if finding.code == rule.code]
         if theirs:
-            findings = [finding for finding in findings if finding.code != rule.code] + rule.gather(theirs, scene)
+            findings = [finding for finding in findings if finding.code != rule.code] + rule.gather(theirs)
     return findings

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from inspector.findings.case import Case, Scene
+from inspector.findings.case import Case
 from inspector.findings.filters import display_filter
 from inspector.findings.words import seconds
 from inspector.records.connection import Connection
@@ -45,7 +45,7 @@ class Rule:
     advice: str
     """What to do, in general."""
     judge: Callable[[Case], Iterator[Finding]]
-    gather: Callable[[Sequence[Finding], Scene], list[Finding]] | None = None
+    gather: Callable[[Sequence[Finding]], list[Finding]] | None = None
     """Makes fewer of its findings, of all endpoints, where several have one cause."""
 
 

@@ -58,7 +58,7 @@ def everywhere(*connections: Connection, last_s: float = 60) -> list[Finding]:
 def test_nothing_listens() -> None:
     finding = conclude(failed("refused"), failed("refused", 10))["refused"]
     assert finding.severity == "problem"
-    assert finding.measured == {"n": 2, "retries": 0, "opened": 0, "endpoints": 1}
+    assert finding.measured == {"n": 2, "retries": 0, "taken": 0, "endpoints": 1}
     assert finding.title == "shop.test 10.0.0.1:8001 refused 2 connections"
     assert finding.how == "SYN was met by RST within 10 ms"
     assert finding.advice == "see whether a server runs there, on this address and port"
@@ -69,7 +69,7 @@ def test_server_that_was_away_for_a_moment() -> None:
     finding = conclude(opened((0, 5), end_ms=6), *(failed("refused", 10 * i) for i in range(1, 4)))["refused"]
     assert finding.title == "shop.test 10.0.0.1:8001 refused 3 of 4 connections"
     assert finding.how == "SYN was met by RST within 20 ms; it took 1 other"
-    assert finding.measured == {"n": 3, "retries": 0, "opened": 1, "endpoints": 1}
+    assert finding.measured == {"n": 3, "retries": 0, "taken": 1, "endpoints": 1}
     assert finding.advice is not None
     assert "restarted" in finding.advice
 
@@ -96,7 +96,7 @@ def test_rst_without_its_syn_accuses_nobody() -> None:
 
 def test_nobody_is_there() -> None:
     finding = conclude(failed("unanswered", retries=3, tried_ms=3_078))["unanswered"]
-    assert finding.measured == {"n": 1, "retries": 3, "opened": 0, "endpoints": 1}
+    assert finding.measured == {"n": 1, "retries": 3, "taken": 0, "endpoints": 1}
     assert finding.title == "shop.test 10.0.0.1:8001 did not answer 1 connection"
     assert finding.how == "no answer; SYN was sent again 3 times in up to 3.08 s"
     assert finding.evidence[0].what == "SYN, not answered, sent again 3 times"
@@ -124,6 +124,13 @@ def test_client_that_goes_on_was_answered_where_the_capture_did_not_look() -> No
     assert everywhere(failed("unanswered", history="SADF")) == []
 
 
+def test_client_that_gave_up_with_rst_was_not_refused() -> None:
+    gave_up = failed("unanswered", retries=1, tried_ms=1_500, history="SR")
+    gave_up.closed = opened((0, 5), end_ms=1_500).closed
+    finding = conclude(gave_up)["unanswered"]
+    assert finding.evidence[0].what == "SYN, not answered, sent again 1 time"
+
+
 def test_server_that_takes_others_may_be_full() -> None:
     finding = conclude(opened((0, 5), end_ms=3_000), failed("unanswered", 10, retries=1, tried_ms=1_000))["unanswered"]
     assert finding.title == "shop.test 10.0.0.1:8001 did not answer 1 of 2 connections"
@@ -141,7 +148,7 @@ def test_scan_of_a_thousand_ports_is_one_finding() -> None:
     assert finding.severity == "notice"
     assert finding.title == "10.0.0.2 was refused by 10.0.0.1 on 1,000 ports (1, 2, 3, 4, …)"
     assert finding.how == "SYN was met by RST, on 1,000 connections; so many look like a scan"
-    assert finding.measured == {"n": 1_000, "retries": 0, "opened": 0, "endpoints": 1_000}
+    assert finding.measured == {"n": 1_000, "retries": 0, "taken": 0, "endpoints": 1_000}
     assert finding.connections == list(range(1_000))
     assert finding.filter == "ip.addr == 10.0.0.2 && (tcp.flags.syn == 1 || tcp.flags.reset == 1)"
     assert all(port.findings == ["refused"] for port in ports)
@@ -179,6 +186,14 @@ def test_server_that_took_others_is_told_by_itself() -> None:
         "10.0.0.2 was refused by 10.0.0.1 on 6 ports (1, 2, 3, 4, …)",
         "10.0.0.9:80 refused 1 of 2 connections",
     ]
+
+
+def test_connection_from_before_the_capture_was_taken_too() -> None:
+    ports = [failed("refused", server=End("10.0.0.1", 1 + i)) for i in range(5)]
+    before = opened((0, 5), end_ms=None, server=End("10.0.0.1", 1), opened=Opened("mid-stream", None, 0, None, False))
+    found = [finding for finding in everywhere(*ports, before) if finding.code == "refused"]
+    assert len(found) == 5, "four are not many"
+    assert found[0].measured["taken"] == 1
 
 
 def test_clients_are_told_apart() -> None:

@@ -37,7 +37,7 @@ class Unreachable(Struct):
 
     n: Annotated[int, says("Connections that came to nothing.")]
     retries: Annotated[int, says("SYNs that were sent again for them.")]
-    opened: Annotated[int, says("Connections that the same endpoints took.")]
+    taken: Annotated[int, says("Connections that the same endpoints took.")]
     endpoints: Annotated[int, says("Endpoints (ip and port) that it is about.")]
 
 
@@ -75,25 +75,25 @@ def _waited(connection: Connection, scene: Scene) -> bool:
 
 
 def _told(code: _Code, case: Case, failed: Sequence[Connection]) -> Finding:
-    opened = len(case.opened)
+    taken = len(case.connections) - len(case.refused) - len(case.unanswered)
     retries = sum(connection.opened.syn_retransmissions for connection in failed)
     took = max(connection.start_ns for connection in failed) - min(connection.start_ns for connection in failed)
     within = f" within {seconds(took)}" if len(failed) > 1 else ""
     how = _how_refused(failed, within) if code == "refused" else _how_unanswered(failed, retries)
-    ever = f"; it took {count(opened, 'other')}" if opened else ""
+    ever = f"; it took {count(taken, 'other')}" if taken else ""
     word = "refused" if code == "refused" else "did not answer"
     return conclude(
         code,
         "problem",
         case,
         failed,
-        title=f"{case.place} {word} {_share(len(failed), opened + len(failed))}",
+        title=f"{case.place} {word} {_share(len(failed), taken + len(failed))}",
         how=how + ever,
-        measured=Unreachable(len(failed), retries, opened, 1),
+        measured=Unreachable(len(failed), retries, taken, 1),
         evidence=[_evidence(connection) for connection in failed],
         clause=_CLAUSES[code],
         client=only(connection.client.ip for connection in failed),
-        advice=_advice(code, opened > 0, _icmp(failed) is not None),
+        advice=_advice(code, taken > 0, _icmp(failed) is not None),
     )
 
 
@@ -130,7 +130,7 @@ def _icmp(failed: Sequence[Connection]) -> str | None:
 def _evidence(connection: Connection) -> Evidence:
     assert connection.opened.syn_packet is not None
     again = connection.opened.syn_retransmissions
-    what = "SYN, met by RST" if connection.closed is not None else "SYN, not answered"
+    what = "SYN, met by RST" if connection.opened.how == "refused" else "SYN, not answered"
     return Evidence(
         connection.id,
         connection.opened.syn_packet,
@@ -154,24 +154,24 @@ def _advice(code: _Code, taken: bool, said: bool) -> str:
 # ---- many endpoints
 
 
-def _gather(findings: Sequence[Finding], scene: Scene) -> list[Finding]:
+def _gather(findings: Sequence[Finding]) -> list[Finding]:
     """Those of one client at many endpoints that took nothing as one, where the first of them stood."""
     groups: dict[str | None, list[Finding]] = {}
     for finding in findings:
-        if not finding.measured["opened"]:
+        if not finding.measured["taken"]:
             groups.setdefault(finding.client, []).append(finding)
     large = {client: group for client, group in groups.items() if len(group) >= LIMITS.many}
     left: list[Finding] = []
     for finding in findings:
         group = large.get(finding.client)
-        if group is None or finding.measured["opened"]:
+        if group is None or finding.measured["taken"]:
             left.append(finding)
         elif finding is group[0]:
-            left.append(_together(group, scene))
+            left.append(_together(group))
     return left
 
 
-def _together(group: Sequence[Finding], scene: Scene) -> Finding:
+def _together(group: Sequence[Finding]) -> Finding:
     first = group[0]
     code: _Code = first.code  # type: ignore[assignment]
     n, retries = (sum(finding.measured[name] for finding in group) for name in ("n", "retries"))
