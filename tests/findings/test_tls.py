@@ -37,8 +37,7 @@ def test_tickets_that_nobody_uses() -> None:
         "shop.test 10.0.0.1:8001: 3 of 3 TLS handshakes were full, though tickets had been given, 10 ms each"
     )
     assert finding.how == (
-        "to earlier connections of the same address (requests / urllib3 2.32) and name: one program could have "
-        "resumed them"
+        "to earlier connections of the same client (requests / urllib3 2.32); one program can resume them"
     )
     assert finding.filter == "tcp.stream in {1..3} && (tcp.flags.syn == 1 || tls.handshake.type in {1, 2, 4})"
 

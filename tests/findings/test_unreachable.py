@@ -201,6 +201,18 @@ def test_clients_are_told_apart() -> None:
     assert sorted(finding.client or "" for finding in everywhere(*ports)) == ["10.0.1.0", "10.0.1.1"]
 
 
+def test_several_clients_and_one_host() -> None:
+    ports = [
+        failed("refused", server=End("10.0.0.1", 1 + i), client=End(f"10.0.1.{j}", 40_000))
+        for i in range(5)
+        for j in (0, 1)
+    ]
+    (finding,) = everywhere(*ports)
+    assert finding.client is None
+    assert finding.title.startswith("everybody was refused by 10.0.0.1 on 5 ports")
+    assert finding.filter.startswith("ip.addr == 10.0.0.1 && ")
+
+
 def test_hosts_of_ipv6() -> None:
     ports = [failed("refused", server=End("fd00::1", 1 + i), client=End("fd00::2", 40_000)) for i in range(5)]
     (finding,) = everywhere(*ports)

@@ -84,10 +84,10 @@ def _told(case: Case, connections: Sequence[Connection], finished: int, *, decli
     place, server = case.place_of(connections), _called(connections, "server")
     share = f"{of_all(len(connections), finished)} TLS connections"
     if declined:
-        title = f"{place} does not take HTTP/2: clients offered h2 on {share}"
+        title = f"{place} does not take HTTP/2, offered on {share}"
         answer = f"{server} chose {chosen or 'none'}"
     else:
-        title = f"{place} speaks HTTP/2, but the client did not offer it on {share}"
+        title = f"{place} speaks HTTP/2, not offered on {share}"
         answer = f"{server} takes h2 from others"
     return conclude(
         "alpn-fallback",

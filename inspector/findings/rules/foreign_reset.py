@@ -99,6 +99,7 @@ def _told(case: Case, side: Side, foreign: Sequence[Connection]) -> Finding:
     assert ttl is not None
     assert usual is not None
     single = len(foreign) == 1
+    may_be = single and abs(_hops(ttl) - _hops(usual)) <= LIMITS.near
     resets = sum(
         connection.closed is not None and (connection.closed.by, connection.closed.how) == (side, "rst")
         for connection in case.connections
@@ -108,13 +109,13 @@ def _told(case: Case, side: Side, foreign: Sequence[Connection]) -> Finding:
     silence = min(silences) if len(silences) == len(foreign) and min(silences) >= LIMITS.silence_ns else None
     return conclude(
         "foreign-reset",
-        "notice" if single and abs(_hops(ttl) - _hops(usual)) <= LIMITS.near else "problem",
+        "notice" if may_be else "problem",
         case,
         foreign,
-        title=f"{count(len(foreign), 'connection')} to {case.place} {'was' if single else 'were'} cut by a RST that "
-        f"the {side} did not send",
+        title=f"{'a RST from elsewhere, or another way,' if may_be else 'RST of somebody else'} cut "
+        f"{count(len(foreign), 'connection')} to {case.place}",
         how=f"{of_all(len(foreign), resets)} RST came with time to live {ttl}, the {side}'s other packets with {usual}"
-        + ("" if silence is None else f"; each met a request after {seconds(silence)} of silence or more"),
+        + ("" if silence is None else f"; each after {seconds(silence)} of silence"),
         measured=ForeignReset(ttl, usual, len(foreign)),
         evidence=[_evidence(connection, side) for connection in foreign],
         clause="tcp.flags.reset == 1",
@@ -145,7 +146,8 @@ RULES = (
         thresholds=LIMITS,
         meaning="The RST bears the address of one end, but was made by something else: a firewall that no longer "
         "knows the connection or does not want it, an intrusion prevention system, or somebody who cuts connections. "
-        "The end that is named did not close, and its program knows nothing of it.",
+        "The end that is named did not close, and its program knows nothing of it. A load balancer that answers in its "
+        "server's name is such a box, too.",
         example="A firewall answered for the server: its RST arrived with a time to live of 64, where the server's "
         "packets have 63 left behind one router.",
         advice="Capture on the side of the host that is named: if it did not send the RST, look for the box between. "

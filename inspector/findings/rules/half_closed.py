@@ -155,8 +155,8 @@ def _lazy(held: Sequence[Connection], side: Side) -> list[Suspect]:
 def _advice(held: Sequence[Connection], side: Side) -> str:
     who = next((one.product.name for one in recognised(held, side)), "the program")
     if side == "server":
-        return f"let {who} close what its clients have closed: each holds a socket and a descriptor"
-    return f"let {who} close sessions and responses that are done with: each holds a socket and a descriptor"
+        return f"let {who} close what its clients have closed"
+    return f"let {who} close sessions and responses that are done with"
 
 
 RULES = (

@@ -67,7 +67,7 @@ def _full_handshakes(case: Case) -> Iterator[Finding]:
         full,
         title=f"{case.place_of(full)}: {of_all(len(full), len(full) + resumed)} TLS handshakes were full, though "
         f"tickets had been given, {seconds(typical)} each",
-        how=f"to earlier connections of the same address{_called(full)} and name: one program could have resumed them",
+        how=f"to earlier connections of the same client{_called(full)}; one program can resume them",
         measured=FullHandshakes(len(full), resumed, typical),
         evidence=[opening(connection, "a full handshake follows") for connection in full],
         clause="tcp.flags.syn == 1 || tls.handshake.type in {1, 2, 4}",

@@ -181,7 +181,7 @@ def _together(group: Sequence[Finding]) -> Finding:
         first,
         severity="notice" if scans else "problem",
         connections=sorted(number for finding in group for number in finding.connections),
-        title=f"{first.client or 'clients'} {'was refused by' if code == 'refused' else 'had no answer from'} "
+        title=f"{first.client or 'everybody'} {'was refused by' if code == 'refused' else 'had no answer from'} "
         f"{_where(group, hosts)}",
         how=f"{'SYN was met by RST' if code == 'refused' else f'no answer, {_sent(retries)}'}, on "
         f"{count(n, 'connection')}{'; so many look like a scan' if scans else ''}",
