@@ -74,12 +74,19 @@ def test_two_packets_are_no_custom() -> None:
     short = cut(64)
     short.server_traffic.packets = 2
     assert told(short) is None
+    short.server_traffic.packets = 3
+    assert told(short) is not None
 
 
 def test_rst_after_the_close_ended_nothing() -> None:
-    closed = opened((0, 5), end_ms=10)
-    closed.server_traffic.ttl = Ttl(63, 64)
-    assert told(closed) is None
+    closed = [opened((0, 5), end_ms=10, by=by) for by in ("client", "server")]
+    closed.append(cut(64, 64, by="client"))
+    for connection in closed:
+        connection.server_traffic.ttl = Ttl(63, 64)
+    assert told(*closed) is None
+    still_open = opened((0, 5), end_ms=None)
+    still_open.server_traffic.ttl = Ttl(63, 64)
+    assert told(still_open) is None
 
 
 def test_rst_that_met_a_request_after_silence() -> None:

@@ -143,6 +143,7 @@ def test_rst_after_less_may_be_the_servers(idle_s: float, is_told: bool) -> None
 def test_server_with_a_shorter_limit_had_closed() -> None:
     ended = [opened((t, t + 5), end_ms=t + 60_005, by="server") for t in (0, 10)]
     assert told(dead(61, rst=True), *ended) is None
+    assert told(dead(60, rst=True), *ended) is None
     assert told(dead(45, rst=True), *ended) is not None
 
 
