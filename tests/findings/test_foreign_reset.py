@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from inspector.records.connection import Connection, Side, Ttl
+from inspector.records.connection import Connection, End, Side, Ttl
 from inspector.records.finding import Finding
 from tests.findings.cases import conclude, opened
-from tests.report.samples import SECOND, START_NS, exchange, request
+from tests.report.samples import SECOND, exchange, request
 
 CODE = "foreign-reset"
 
@@ -19,6 +19,14 @@ def cut(rst: int | None, usual: int = 63, *, by: Side = "server", at_ms: float =
     connection.closed.how = "rst"
     traffic = connection.client_traffic if by == "client" else connection.server_traffic
     traffic.ttl = Ttl(usual, rst)
+    return connection
+
+
+def met_after(seconds: float) -> Connection:
+    """A foreign RST that met a request after so much silence."""
+    at_ns = 5_000_000 + round(seconds * SECOND)
+    connection = cut(64, at_ms=5 + 1_000 * seconds + 0.1)
+    connection.exchanges.append(exchange(1, request(20, at_ns, acknowledged_bytes=0), None, complete=False))
     return connection
 
 
@@ -67,6 +75,10 @@ def test_other_way_of_the_hosts_packets_accuses_nobody() -> None:
     there = opened((0, 5), end_ms=6)
     there.server_traffic.ttl = Ttl(61, None)
     assert told(cut(61), cut(61), there) is None
+    there.server_traffic.packets = 3
+    assert told(cut(61), cut(61), there) is None
+    there.server_traffic.packets = 2
+    assert told(cut(61), cut(61), there) is not None, "what refused may be the firewall itself"
     assert told(cut(61), cut(61)) is not None
 
 
@@ -90,15 +102,37 @@ def test_rst_after_the_close_ended_nothing() -> None:
 
 
 def test_rst_that_met_a_request_after_silence() -> None:
-    lost = cut(64, at_ms=360_006)
-    lost.exchanges.append(exchange(1, request(20, 360_005_000_000, acknowledged_bytes=0), None, complete=False))
-    lost.end_ns = START_NS + 361 * SECOND
-    findings = conclude(lost)
+    findings = conclude(met_after(360))
     assert findings[CODE].how == (
         "1 of 1 RST came with time to live 64, the server's other packets with 63; each after 6 min of silence"
     )
     assert findings[CODE].suspects[-1].product == "AWS NAT gateway"
     assert "silent-drop" not in findings, "one cause, one finding"
+
+
+def test_other_hosts_way_is_no_excuse() -> None:
+    there = opened((0, 5), end_ms=6, client=End("10.0.0.3", 40_000))
+    there.client_traffic.ttl = Ttl(113, None)
+    assert told(cut(113, 64, by="client"), cut(113, 64, by="client"), there) is not None
+
+
+def test_shortest_silence_is_told_where_there_was_one_each_time() -> None:
+    finding = told(met_after(2), met_after(1))
+    assert finding is not None
+    assert finding.how.endswith("; each after 1.00 s of silence")
+    for others in ((met_after(2), met_after(0.99)), (met_after(2), cut(64))):
+        finding = told(*others)
+        assert finding is not None
+        assert "silence" not in finding.how
+
+
+def test_share_of_all_rst_in_the_servers_name() -> None:
+    others = [cut(64, 64, by="client"), opened((0, 5), end_ms=None), opened((0, 5), end_ms=6)]
+    for connection in others:
+        connection.server_traffic.ttl = Ttl(63, None)
+    finding = told(cut(64), cut(64), cut(63), *others)
+    assert finding is not None
+    assert finding.how.startswith("2 of 3 RST came with time to live 64")
 
 
 def test_foreign_rst_is_no_timer_of_the_server() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from inspector.records.connection import Connection, End
+from inspector.records.exchange import Reset
 from inspector.records.finding import Finding
 from tests.findings.cases import conclude, opened
 from tests.report.samples import MS, SECOND, START_NS
@@ -94,6 +95,27 @@ def test_connection_that_was_closed_after_all_waited_all_the_same() -> None:
     assert finding.evidence[0].what == "server FIN, answered by FIN in 5.00 s"
 
 
+def test_one_of_two_hosts_leaks() -> None:
+    connections = [waiting(4) for _ in range(4)]
+    connections[0].client = End("10.0.1.1", 40_000)
+    finding = told(*connections)
+    assert finding is not None
+    assert finding.severity == "warning"
+
+
+def test_connection_that_carried_nothing_waits_too() -> None:
+    assert told(waiting(4, protocol="none", exchanges=[])) is not None
+    assert told(opened((0, 5), end_ms=None), opened((0, 5), end_ms=10)) is None
+
+
+def test_stream_that_was_reset_is_over() -> None:
+    given_up = waiting(4, by="client")
+    given_up.exchanges[0].response, given_up.exchanges[0].reset = None, Reset("client", "CANCEL")
+    finding = told(given_up)
+    assert finding is not None
+    assert "lazy" not in finding.how, "servers have no pool"
+
+
 def test_server_that_does_not_close() -> None:
     finding = told(waiting(70, by="client"))
     assert finding is not None
@@ -135,6 +157,9 @@ def test_what_cannot_be_read_waits_where_nothing_came() -> None:
 
 def test_encrypted_connection_waits_when_the_server_closed() -> None:
     assert told(waiting(4, protocol="tls", exchanges=[])) is not None
+    late = waiting(4, protocol="tls", exchanges=[])
+    late.end_ns += 4 * SECOND
+    assert told(late) is not None, "it answered in the end"
     moving = waiting(4, protocol="tls", exchanges=[], by="client")
     moving.end_ns += 3 * SECOND
     assert told(moving) is None
