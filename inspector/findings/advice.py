@@ -47,6 +47,14 @@ def before_limit(connections: Sequence[Connection], timeout: float) -> str:
     return first if raised is None else f"{first}; or raise {raised}"
 
 
+def giving_up(connections: Sequence[Connection], limit: float) -> str | None:
+    """How the client at hand gives idle connections up after `limit` seconds; None where it is not known, or cannot."""
+    for one in recognised(connections, "client"):
+        if "{" in one.product.ways.get("idle", ""):
+            return written(one.product.ways["idle"], limit)
+    return None
+
+
 def server_setting(connections: Sequence[Connection], kind: Kind) -> str | None:
     """The server's setting for what ends connections, where one knows the server: "nginx keepalive_timeout"."""
     known: list[Recognised] = recognised(connections, "server")

@@ -143,6 +143,14 @@ class Case:
         name = self.endpoint.name
         return self.where if name is None or name.strip("[]") == self.endpoint.ip else f"{name} {self.where}"
 
+    def place_of(self, connections: Iterable[Connection]) -> str:
+        """How people call whom these connections are for: the end of a tunnel, or their name, with ip:port."""
+        whom = {(None if c.tunnel is None else c.tunnel.target, c.name) for c in connections}
+        target, name = whom.pop() if len(whom) == 1 else (None, None)
+        if target is not None:
+            return f"{target} through {self.where}"
+        return self.where if name is None or name.strip("[]") == self.endpoint.ip else f"{name} {self.where}"
+
     def _sort(self) -> None:
         for connection in self.connections:
             how = connection.opened.how

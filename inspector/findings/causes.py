@@ -10,7 +10,19 @@ from collections.abc import Sequence
 from inspector.records.finding import Finding
 
 #: code: the codes that it makes needless on the same connections.
-_EXPLAINS: dict[str, frozenset[str]] = {}
+_EXPLAINS: dict[str, frozenset[str]] = {
+    # Nobody had closed: no race, no timer, no message that was cut by its sender.
+    "silent-drop": frozenset({"keepalive-race"}),
+    "foreign-reset": frozenset(
+        {
+            *("keepalive-race", "silent-drop", "tls-truncated"),
+            *("server-idle-timeout", "client-idle-timeout", "server-max-age", "server-max-requests"),
+            *("server-closes-each-response", "client-never-reuses"),
+        }
+    ),
+    # The client did not see the FIN: what it lost by that says more than that it had not closed.
+    "keepalive-race": frozenset({"half-closed-leak"}),
+}
 
 
 def one_a_cause(findings: Sequence[Finding]) -> list[Finding]:

@@ -27,6 +27,14 @@ def display_filter(case: Case, connections: Sequence[Connection], clause: str) -
     return f"{which} && ({clause})" if "||" in clause else f"{which} && {clause}" if clause else which
 
 
+def of_address(ip: str | None, clause: str) -> str:
+    """A filter for `clause` on all packets of an address (of everybody, when there is none)."""
+    if ip is None:
+        return clause
+    address = ip.strip("[]")
+    return f"{'ipv6' if ':' in address else 'ip'}.addr == {address} && ({clause})"
+
+
 def _ranges(numbers: Iterable[int]) -> str:
     """Numbers in order, neighbours as a range: 0..5, 7."""
     runs = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from inspector.endpoints import Endpoint
 from inspector.findings.case import Case, Scene
 from inspector.findings.causes import one_a_cause
 from inspector.findings.pool import measure
@@ -39,8 +40,21 @@ def judge(
         case = Case(endpoint, by_endpoint[endpoint.ip, endpoint.port], scene)
         measure(case)
         findings += one_a_cause([finding for rule in rules() for finding in rule.judge(case)])
-    findings.sort(key=lambda finding: -SEVERITIES.index(finding.severity))
+    findings = _gathered(findings)
+    places = {str(Endpoint(endpoint.ip, endpoint.port)): i for i, endpoint in enumerate(endpoints)}
+    findings.sort(key=lambda finding: (-SEVERITIES.index(finding.severity), places[finding.endpoint]))
     for finding in findings:
         for number in finding.connections:
             by_id[number].findings.append(finding.code)
+    return findings
+
+
+def _gathered(findings: list[Finding]) -> list[Finding]:
+    """The findings of all endpoints, fewer where rules say that several have one cause."""
+    for rule in rules():
+        if rule.gather is None:
+            continue
+        theirs = [finding for finding in findings if finding.code == rule.code]
+        if theirs:
+            findings = [finding for finding in findings if finding.code != rule.code] + rule.gather(theirs)
     return findings

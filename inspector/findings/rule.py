@@ -45,6 +45,8 @@ class Rule:
     advice: str
     """What to do, in general."""
     judge: Callable[[Case], Iterator[Finding]]
+    gather: Callable[[Sequence[Finding]], list[Finding]] | None = None
+    """Makes fewer of its findings, of all endpoints, where several have one cause."""
 
 
 def opening(connection: Connection, what: str) -> Evidence:

@@ -9,12 +9,19 @@ from inspector.findings.rule import Rule
 
 _FILES = (
     "keepalive_race",
+    "unreachable",
+    "silent_drop",
+    "foreign_reset",
     "idle_timeout",
     "idle_too_long",
     "advertised",
     "server_limits",
     "closes",
     "pool_overflow",
+    "half_closed",
+    "alpn",
+    "tls",
+    "port_churn",
     "reuse",
 )
 
