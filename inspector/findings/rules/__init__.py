@@ -7,7 +7,13 @@ from importlib import import_module
 
 from inspector.findings.rule import Rule
 
-_FILES = ("idle_timeout", "closes", "pool_overflow", "reuse")
+_FILES = (
+    "idle_timeout",
+    "closes",
+    "pool_overflow",
+    "h2_goaway",
+    "reuse",
+)
 
 
 @cache
