@@ -12,6 +12,7 @@ _FILES = (
     "closes",
     "pool_overflow",
     "h2_goaway",
+    "h2_ping",
     "reuse",
 )
 
