@@ -13,6 +13,7 @@ _FILES = (
     "pool_overflow",
     "h2_goaway",
     "h2_ping",
+    "h2_streams",
     "reuse",
 )
 
