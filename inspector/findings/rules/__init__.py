@@ -14,6 +14,7 @@ _FILES = (
     "h2_goaway",
     "h2_ping",
     "h2_streams",
+    "h2_forbidden",
     "reuse",
 )
 
