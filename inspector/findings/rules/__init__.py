@@ -16,6 +16,7 @@ _FILES = (
     "h2_streams",
     "h2_forbidden",
     "reuse",
+    "h2_settings",
 )
 
 
