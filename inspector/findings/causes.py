@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from inspector.records.finding import Finding
 
 #: code: the codes that it makes needless on the same connections.
-_EXPLAINS: dict[str, frozenset[str]] = {}
+_EXPLAINS: dict[str, frozenset[str]] = {
+    "client-never-reuses": frozenset({"h2-not-shared"}),
+}
 
 
 def one_a_cause(findings: Sequence[Finding]) -> list[Finding]:

@@ -174,6 +174,12 @@ def test_names_of_their_own_rightly_have_connections_of_their_own() -> None:
     assert "h2-not-shared" not in conclude(*named)
 
 
+def test_connections_that_are_opened_anew_each_time_are_not_told_twice() -> None:
+    findings = conclude(*(h2((10 * i, 10 * i + 25), end_ms=10 * i + 26) for i in range(10)))
+    assert findings["client-never-reuses"].connections == list(range(10))
+    assert "h2-not-shared" not in findings
+
+
 def test_short_run_is_no_complaint() -> None:
     assert "h2-not-shared" not in conclude(*users(3, requests=1))
 
