@@ -26,6 +26,7 @@ _LATER = (
     "inspector.protocols.tls.decoder",
     "inspector.protocols.tls.protection",
     "inspector.protocols.tls.waiting",
+    "inspector.cli.judging",
     "inspector.cli.keeping",
     "inspector.cli.keys",
     "inspector.cli.progress",
