@@ -1,8 +1,8 @@
 """Findings while a capture goes on: judged now and then, by the capture's own loop, and told as they come to be known.
 
-A judgement looks at all that is known, so it is made seldom: every five seconds, in a tenth of the capture's time at the
-most, and only when packets have come since the last one. What it says holds for then. A finding is told once, and once more
-with another severity. What it has become at the end, and whether it still holds, is in the final report.
+A judgement looks at all that is known, so it is made seldom: every five seconds, in a tenth of the capture's time at
+the most, and only when packets have come since the last one. What it says holds for then. A finding is told once, and
+once more with another severity. What it has become at the end, and whether it still holds, is in the final report.
 """
 
 from __future__ import annotations
