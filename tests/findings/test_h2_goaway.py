@@ -47,6 +47,17 @@ def test_goaway_out_of_silence_is_told_with_the_time() -> None:
     assert finding.how == "last_stream_id 1; server FIN 1.00 s later"
 
 
+def test_silence_while_a_request_is_under_way_is_not_idle() -> None:
+    """Caddy is told to end, and answers what it has first."""
+    busy = h2((0, 1), (2, 1_500), end_ms=2_500, by="server", server=[settings(0, NGINX), goaway(1_002, 3)])
+    assert busy.closed is not None
+    busy.closed.idle_ns = 1_000 * MS
+    assert (
+        conclude(busy)["h2-goaway"].title
+        == f"{WHERE} ended a connection with GOAWAY after 2 requests, and lost nothing"
+    )
+
+
 def test_drain_in_two_steps() -> None:
     said = [settings(0, NGINX), goaway(3_001, NOTICE), goaway(8_001, 3)]
     drained = h2((0, 1), (2, 1_000), end_ms=9_001, by="server", server=said)

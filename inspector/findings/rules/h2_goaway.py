@@ -235,11 +235,18 @@ def _is_over(one: Ended) -> bool:
 
 
 def _was_idle(one: Ended) -> bool:
-    """Whether GOAWAY came out of silence."""
-    closed = one.connection.closed
+    """Whether GOAWAY came out of silence, and no stream was under way then."""
+    closed, first_ns = one.connection.closed, one.goaways[0].time_ns
     if closed is None or closed.announced is None or closed.announced.how != "goaway":
         return False
-    return follows_idle(one.connection)
+    return follows_idle(one.connection) and not any(_is_under_way(e, first_ns) for e in asked(one.connection))
+
+
+def _is_under_way(exchange: Exchange, at_ns: int) -> bool:
+    request, response = exchange.request, exchange.response
+    if request is None or request.time_ns > at_ns or exchange.reset is not None:
+        return False
+    return response is None or response.end_ns is None or response.end_ns > at_ns
 
 
 def _about(times_ns: Sequence[int]) -> str:
