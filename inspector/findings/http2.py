@@ -5,13 +5,16 @@ Pure functions of records. Streams are the client's, by their exchanges: those t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from inspector.findings.case import Case
+from inspector.findings.rule import MAX_EVIDENCE
 from inspector.findings.words import count
 from inspector.records.connection import Connection, Side, Traffic
 from inspector.records.exchange import Exchange
+from inspector.records.finding import Evidence
 from inspector.records.http2 import GoawayFrame, Http2Side, SettingsFrame
 
 #: Streams that a sentence names one by one.
@@ -73,6 +76,11 @@ def given_up(exchange: Exchange) -> bool:
 def is_about_pings(frame: GoawayFrame) -> bool:
     """Whether a GOAWAY says that there were too many PINGs."""
     return frame.error == "ENHANCE_YOUR_CALM" and "ping" in frame.debug.lower()
+
+
+def first_of(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """As much of it as a finding names: of thousands of connections the rest need not be made."""
+    return [*islice(evidence, MAX_EVIDENCE)]
 
 
 def stream_ids(streams: Sequence[int], of_one: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from inspector.findings.case import Case
-from inspector.findings.http2 import by_server
+from inspector.findings.http2 import by_server, first_of
 from inspector.findings.rule import Rule, conclude, only
 from inspector.findings.words import count, of_all
 from inspector.records.connection import Connection, Side
@@ -77,7 +77,7 @@ def _finding(
         title=f"{who} what HTTP/2 forbids: {', '.join(names)}, {count(len(fields), 'time')}",
         how=f"{count(len(fields), 'field')} in {count(len(packets), 'packet')}{on}{fate}",
         measured=ForbiddenHeaders(", ".join(names), len(fields)),
-        evidence=[Evidence(c.id, field.packet, _time(c, field.packet), field.name) for c, field in fields],
+        evidence=first_of(Evidence(c.id, field.packet, _time(c, field.packet), field.name) for c, field in fields),
         clause=named,
         client=only(connection.client.ip for connection in connections),
         advice="drop fields about the connection where HTTP/1 becomes HTTP/2: stricter peers refuse them",

@@ -22,6 +22,7 @@ from inspector.findings.http2 import (
     SIDES,
     asked,
     by_server,
+    first_of,
     given_up,
     is_about_pings,
     is_answered,
@@ -245,7 +246,7 @@ def _conclude(place: Place, beats: Sequence[Beat], *, title: str, how: str, advi
         measured=KeepalivePing(
             _interval(beats), place.side, missed, round(median(round_trips)) if round_trips else None
         ),
-        evidence=[evidence for beat in beats for evidence in _evidence(beat, place.side)],
+        evidence=first_of(evidence for beat in beats for evidence in _evidence(beat, place.side)),
         clause="http2.type in {6, 7}" if calmed else "http2.type == 6",
         client=only(connection.client.ip for connection in connections),
         suspects=[Suspect(one.named, None, None, one.sign) for one in senders],

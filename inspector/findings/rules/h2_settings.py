@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from msgspec import Struct
 
 from inspector.findings.case import Case, Scene
-from inspector.findings.http2 import OTHER, SIDES, announced, by_server, is_whole, said_by
+from inspector.findings.http2 import OTHER, SIDES, announced, by_server, first_of, is_whole, said_by
 from inspector.findings.rule import Rule, conclude, only
 from inspector.findings.suspects import recognised
 from inspector.findings.words import count, of_all, seconds
@@ -185,7 +185,7 @@ def _how(client: dict[str, int], connections: Sequence[Connection], ack_ns: int 
 
 def _evidence(connections: Sequence[Connection], missing: bool) -> list[Evidence]:
     """The frames of both sides; where an acknowledgment is missing, those without one."""
-    return [
+    return first_of(
         Evidence(
             connection.id,
             frame.packet,
@@ -197,7 +197,7 @@ def _evidence(connections: Sequence[Connection], missing: bool) -> list[Evidence
         for side in SIDES
         for frame in announced(connection, side)
         if not missing or frame.ack_ns is None
-    ]
+    )
 
 
 RULES = (

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 from typing import Annotated
 
 from msgspec import Struct
 
 from inspector.findings.advice import way
 from inspector.findings.case import Case
-from inspector.findings.http2 import SIDES, announced, asked, by_server, said_by, stream_ids
+from inspector.findings.http2 import SIDES, announced, asked, by_server, first_of, said_by, stream_ids
 from inspector.findings.pool import PoolUse
 from inspector.findings.rule import Rule, conclude, only, opening
 from inspector.findings.words import count
@@ -83,7 +84,7 @@ def _at_limit(case: Case, where: str, found: Sequence[Connection]) -> Finding:
         title=_limit_title(where, limit, refused, reached),
         how="; ".join(_limit_how(found, limit, peak, refused)),
         measured=StreamLimit(limit, peak, refused),
-        evidence=[evidence for connection in found for evidence in _limit_evidence(connection)],
+        evidence=first_of(evidence for connection in found for evidence in _limit_evidence(connection)),
         clause="http2.type in {1, 3, 4}" if refused else "http2.type in {1, 4}",
         client=only(connection.client.ip for connection in found),
         advice=_limit_advice(found, reached),
@@ -212,14 +213,18 @@ def _beside(connections: Sequence[Connection]) -> list[Connection]:
     requests = sorted((at_ns, i) for i, life in enumerate(lives) for at_ns in life.requests())
     found: set[int] = set()
     hosts: set[int] = set()
-    up: list[int] = []
+    up: dict[int, None] = {}
+    ends: list[tuple[int, int]] = []
+    """Of those that are up, with their numbers: a heap."""
     begun = 0
     for at_ns, asking in requests:
         while begun < len(lives) and lives[begun].from_ns <= at_ns:
-            up.append(begun)
+            up[begun] = None
+            heappush(ends, (lives[begun].until_ns, begun))
             begun += 1
+        while ends and ends[0][0] <= at_ns:
+            del up[heappop(ends)[1]]
         if asking not in found:
-            up = [i for i in up if lives[i].until_ns > at_ns]
             host = next((i for i in up if i != asking and lives[i].has_room(at_ns)), None)
             if host is not None:
                 found.add(asking)
@@ -241,7 +246,7 @@ def _not_shared(case: Case, use: PoolUse, beside: Sequence[Connection]) -> Findi
         title=f"{len(beside):,} connections to {case.place} side by side, where one would do",
         how=f"at most {count(peak, 'stream')} in flight on each of them, and the server allows {allowed}",
         measured=NotShared(len(beside), peak, limit),
-        evidence=[opening(connection, "opened") for connection in beside],
+        evidence=first_of(opening(connection, "opened") for connection in beside),
         clause="tcp.flags.syn == 1 || http2.type == 1",
         client=use.client,
         advice="use one client object for all threads and tasks; separate programs cannot share",
