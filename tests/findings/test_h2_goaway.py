@@ -47,6 +47,12 @@ def test_goaway_out_of_silence_is_told_with_the_time() -> None:
     assert finding.how == "last_stream_id 1; server FIN 1.00 s later"
 
 
+def test_times_that_do_not_agree_are_a_range() -> None:
+    """A shutdown finds connections idle for any time."""
+    idle = [h2((0, 1), end_ms=ms, by="server", server=[settings(0, NGINX), goaway(ms, 1)]) for ms in (1_001, 9_001)]
+    assert conclude(*idle)["h2-goaway"].title == f"{WHERE} ended 2 idle connections with GOAWAY after 1.00 s to 9.00 s"
+
+
 def test_silence_while_a_request_is_under_way_is_not_idle() -> None:
     """Caddy is told to end, and answers what it has first."""
     busy = h2((0, 1), (2, 1_500), end_ms=2_500, by="server", server=[settings(0, NGINX), goaway(1_002, 3)])

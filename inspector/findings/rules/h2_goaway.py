@@ -14,7 +14,8 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Struct
 
-from inspector.findings.case import Case, follows_idle
+from inspector.findings.agree import agreement
+from inspector.findings.case import Case, follows_idle, idle_times
 from inspector.findings.catalogue import products
 from inspector.findings.clues import NOTICE
 from inspector.findings.http2 import (
@@ -217,9 +218,8 @@ def _title(where: str, shape: Shape, ended: Sequence[Ended], before: int | None,
         return f"{who} ended {_ones(ended)} with GOAWAY {shape.error}{fate}"
     if lost:
         return f"{who} left {count(lost, 'request')} unanswered when it ended {_ones(ended)} with GOAWAY"
-    idle = [one.connection.closed.idle_ns for one in ended if one.connection.closed is not None]
     if all(map(_was_idle, ended)):
-        after = _about([ns for ns in idle if ns is not None])
+        after = _span(idle_times(one.connection for one in ended))
         return f"{who} ended {_ones(ended, 'idle connection')} with GOAWAY after {after}"
     after = "" if before is None else f" after {count(before, 'request')}"
     nothing = ", and lost nothing" if all(map(_is_over, ended)) else ""
@@ -248,6 +248,12 @@ def _is_under_way(exchange: Exchange, at_ns: int) -> bool:
     if request is None or request.time_ns > at_ns or exchange.reset is not None:
         return False
     return response is None or response.end_ns is None or response.end_ns > at_ns
+
+
+def _span(times_ns: Sequence[int]) -> str:
+    """What durations agree on, else from the least to the most."""
+    agreed = agreement(times_ns)
+    return f"{seconds(min(times_ns))} to {seconds(max(times_ns))}" if agreed is None else seconds(agreed.median_ns)
 
 
 def _about(times_ns: Sequence[int]) -> str:
