@@ -23,6 +23,7 @@ from inspector.cli.output import Output, open_output
 from inspector.errors import UsageError
 
 if TYPE_CHECKING:
+    from inspector.cli.judging import Judging
     from inspector.cli.keeping import Keeping
     from inspector.cli.serving import Serving
     from inspector.engine import Inspector, Options
@@ -78,12 +79,14 @@ class _Running:
     output: Output
     voice: _Voice
     serving: Serving | None
+    judging: Judging
     error: BaseException | None = None
     """What ended the capture; the report is of what was seen until then."""
 
 
 def watch(capturing: Capturing, shared: Shared) -> int:
     """Capture and report; the exit status."""
+    from inspector.cli.judging import Judging
     from inspector.cli.keeping import Keeping, rotation
 
     shared.check()
@@ -105,7 +108,7 @@ def watch(capturing: Capturing, shared: Shared) -> int:
         output = stack.enter_context(open_output(shared.output, as_it_comes=shared.format == "ndjson"))
         keeping = stack.enter_context(Keeping(source, capturing, files))
         report = {"table": _table, "json": _json, "ndjson": _ndjson}[shared.format]
-        running = _Running(source, keeping, capturing, shared, output, voice, serving)
+        running = _Running(source, keeping, capturing, shared, output, voice, serving, Judging(source))
         inspection = report(running)
     if running.error is not None:
         raise running.error
@@ -171,7 +174,7 @@ def _on_screen(running: _Running) -> Inspection:
     from inspector.sources.bpf import DEFAULT_FILTER
 
     shared, voice = running.shared, running.voice
-    watched = WatchedCapture(running.source, running.capturing.words() or DEFAULT_FILTER)
+    watched = WatchedCapture(running.source, running.capturing.words() or DEFAULT_FILTER, running.judging)
     options = _options(shared)
     events: deque[EventRecord] = deque(maxlen=None if options.bounds is None else options.bounds.events)
     noted = 0
@@ -215,6 +218,7 @@ def _ndjson(running: _Running) -> Inspection:
 
     shared, output = running.shared, running.output
     writer = NdjsonWriter(output.write)
+    running.judging.tell = writer.finding
     options = _options(
         shared,
         on_connection=writer.connection,
@@ -260,7 +264,7 @@ def _inspect(running: _Running, options: Options, after_batch: Callable[[Inspect
     from inspector.engine import Inspector
     from inspector.protocols.tls.keylog import KeyLog
 
-    source, keeping, serving = running.source, running.keeping, running.serving
+    source, keeping, serving, judging = running.source, running.keeping, running.serving, running.judging
     keys = FollowedKeys(
         key_logs(running.shared.keylog),
         KeyLog(growing=True, most=None if options.bounds is None else options.bounds.secrets),
@@ -280,8 +284,10 @@ def _inspect(running: _Running, options: Options, after_batch: Callable[[Inspect
                     options.select.first_ns = int(batch.time_ns[0])
             keeping.take(batch, keys.take())
             inspector.feed(batch)
+            if judging.tell is not None or (serving is not None and serving.is_asked):
+                judging.look(inspector)
             if serving is not None:
-                serving.refresh(inspector, source)
+                serving.refresh(inspector, source, judging.found)
             after_batch(inspector)
     keeping.close()
     return inspector.finish(partial(complete, source))

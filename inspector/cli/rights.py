@@ -26,6 +26,7 @@ _LATER = (
     "inspector.protocols.tls.decoder",
     "inspector.protocols.tls.protection",
     "inspector.protocols.tls.waiting",
+    "inspector.cli.judging",
     "inspector.cli.keeping",
     "inspector.cli.keys",
     "inspector.cli.progress",
@@ -60,6 +61,15 @@ def remedy(arguments: list[str] | None = None) -> str:
     )
 
 
+def _read_rules() -> None:
+    """What findings are made of: files of their own, and data."""
+    from inspector.findings.catalogue import products
+    from inspector.findings.rules import rules
+
+    rules()
+    products("server")
+
+
 def _as_typed(arguments: list[str]) -> list[str]:
     """The command line with what sudo cannot find by itself: its PATH is another one."""
     program, *rest = arguments
@@ -83,6 +93,7 @@ def drop(environment: Mapping[str, str] | None = None) -> None:
 
         for module in (*_LATER, *fallback.SCAPY_MODULES):
             importlib.import_module(module)
+        _read_rules()
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in range(_CAPABILITIES):
         libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)

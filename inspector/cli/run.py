@@ -122,6 +122,7 @@ class _Run:
         shared: Shared,
         channel: Channel,
     ) -> None:
+        from inspector.cli.judging import Judging
         from inspector.cli.keeping import Keeping, rotation
         from inspector.cli.keys import FollowedKeys
         from inspector.protocols.tls.keylog import KeyLog
@@ -133,6 +134,7 @@ class _Run:
         self._book = ClaimBook()
         self._selection = shared.selection()
         self._keyless = _Keyless()
+        self._judging = Judging(source)
         self._ended_ns: int | None = None
         if folder is not None:
             _make(folder)
@@ -179,6 +181,7 @@ class _Run:
         from inspector.report.ndjson import NdjsonWriter
 
         writer = NdjsonWriter(self._output.write)
+        self._judging.tell = writer.finding
         on_event = writer.event if self._shared.events else None
         inspection = self._inspect(writer.connection, on_event=on_event)
         writer.finish(inspection)
@@ -219,6 +222,8 @@ class _Run:
             self._take_claims()
             self._keeping.take(batch, self._take_keys())
             inspector.feed(batch)
+            if self._judging.tell is not None:
+                self._judging.look(inspector)
             if self._shared.format == "ndjson":
                 self._output.flush()
             if self._is_over(inspector):

@@ -23,17 +23,17 @@ from typing import TYPE_CHECKING
 from inspector.cli.reading import complete
 from inspector.errors import UsageError
 from inspector.records.event import EventRecord
-from inspector.records.finding import Finding
 from inspector.report.json import json_report
 from inspector.report.screen.watched import Facts
 
 if TYPE_CHECKING:
+    from inspector.cli.judging import Judging
     from inspector.engine import Inspector
     from inspector.inspection import Inspection
     from inspector.sources.live import LiveSource
 
-#: Seconds between two snapshots, and between two judgements of all there is.
-PACE, JUDGED = 0.5, 5.0
+#: Seconds between two snapshots.
+PACE = 0.5
 #: The next snapshot waits for this many times as long as the last one took.
 _PATIENCE = 5
 #: Events that are kept for stories: of one connection (its last ones), and of all together, those of the connections
@@ -83,14 +83,14 @@ class KeptEvents:
 class WatchedCapture:
     """A running capture as the screen sees it (report.screen.watched.Watched)."""
 
-    def __init__(self, source: LiveSource, filter: str) -> None:
+    def __init__(self, source: LiveSource, filter: str, judging: Judging) -> None:
         self._source = source
         self._filter = filter
+        self._judging = judging
         self._began = time.monotonic()
-        self._next = self._judge_at = 0.0
+        self._next = 0.0
         self._newest: Inspection | None = None
         self._handed: Inspection | None = None
-        self._found: list[Finding] = []
         self._looked_at = True
         self._warnings: deque[str] = deque(maxlen=_MOST_NAMES)
         self.kept = KeptEvents()
@@ -120,12 +120,9 @@ class WatchedCapture:
             return
         inspection = inspector.snapshot()
         complete(self._source, inspection.capture)
-        if now >= self._judge_at:
-            began = time.monotonic()
-            inspector.judge(inspection)
-            self._found = inspection.findings
-            self._judge_at = now + max(JUDGED, 2 * _PATIENCE * (time.monotonic() - began))
-        inspection.findings = self._found
+        if self._judging.is_due(inspector):
+            self._judging.judge(inspector, inspection)
+        inspection.findings = self._judging.found
         self._newest = inspection
         self._next = now + max(PACE, _PATIENCE * (time.monotonic() - now))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from inspector.report.metrics import Metrics
 if TYPE_CHECKING:
     from inspector.engine import Inspector, Options
     from inspector.records.connection import Connection
+    from inspector.records.finding import Finding
     from inspector.sources.live import LiveSource
 
 #: Where it listens unless told otherwise.
@@ -89,14 +90,21 @@ class Serving(Collector):
 
         return replace(options, on_connection=both)
 
-    def refresh(self, inspector: Inspector, source: LiveSource) -> None:
-        """After each batch: say what is known, if somebody has asked."""
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for `refresh`."""
+        return self._wanted.is_set()
+
+    def refresh(self, inspector: Inspector, source: LiveSource, findings: Sequence[Finding] = ()) -> None:
+        """After each batch: say what is known, if somebody has asked. `findings`: those of the last judgement."""
         if not self._wanted.is_set():
             return
         self._wanted.clear()
         lost = source.files[0].dropped
         dropped = {} if lost is None else {"kernel": lost.kernel, "interface": lost.interface}
-        families = self.metrics.families(inspector.capture, dropped, inspector.going_on(), inspector.anomalies)
+        families = self.metrics.families(
+            inspector.capture, dropped, inspector.going_on(), inspector.anomalies, findings
+        )
         with self._fresh:
             self._families = families
             self._round += 1

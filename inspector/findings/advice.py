@@ -26,7 +26,7 @@ def earlier(timeout: float) -> float:
 
 
 def way(connections: Sequence[Connection], side: Side, what: str, value: float = 0) -> str | None:
-    """How something is set in the software of one side: `what` is idle, reuse, pool, http2 or ping (Product.ways)."""
+    """How something is set in the software of one side: `what` is one of Product.ways."""
     for one in recognised(connections, side):
         if what in one.product.ways:
             return written(one.product.ways[what], value)

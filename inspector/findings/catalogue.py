@@ -93,7 +93,8 @@ class Product(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """First SETTINGS frames in their order, by hexadecimal ids, * for any value; behind " +" the increment of the
     first WINDOW_UPDATE on the connection."""
     ways: dict[str, str] = {}
-    """How advice is written in it: idle (give idle connections up), reuse, pool (its size), http2, ping."""
+    """How advice is written in it. A client's: idle (give idle connections up), reuse, pool (its size), http2, ping; a
+    server's: streams (the limit of streams at once)."""
 
     def settings(self, kind: Kind) -> tuple[Setting, ...]:
         """Its limits of one kind."""

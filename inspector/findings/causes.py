@@ -22,6 +22,7 @@ _EXPLAINS: dict[str, frozenset[str]] = {
     ),
     # The client did not see the FIN: what it lost by that says more than that it had not closed.
     "keepalive-race": frozenset({"half-closed-leak"}),
+    "client-never-reuses": frozenset({"h2-not-shared"}),
 }
 
 

@@ -18,12 +18,15 @@ from inspector.records.connection import Connection
 from inspector.records.endpoint import EndpointRecord
 from inspector.records.finding import SEVERITIES, Finding
 
+#: Facts that one looks up rather than reads: behind all others of their severity.
+_LOOKED_UP = frozenset({"h2-settings"})
+
 
 def judge(
     capture: CaptureRecord, endpoints: Sequence[EndpointRecord], connections: Iterable[Connection]
 ) -> list[Finding]:
-    """The findings, the most severe first, then in order of endpoints. Fills in the endpoints' `pool` and the
-    connections' `findings`."""
+    """The findings, the most severe first, what is only looked up behind them, then in order of endpoints. Fills in the
+    endpoints' `pool` and the connections' `findings`."""
     scene = Scene.of(capture)
     by_endpoint: dict[tuple[str, int], list[Connection]] = {(e.ip, e.port): [] for e in endpoints}
     by_id: dict[int, Connection] = {}
@@ -42,7 +45,13 @@ def judge(
         findings += one_a_cause([finding for rule in rules() for finding in rule.judge(case)])
     findings = _gathered(findings)
     places = {str(Endpoint(endpoint.ip, endpoint.port)): i for i, endpoint in enumerate(endpoints)}
-    findings.sort(key=lambda finding: (-SEVERITIES.index(finding.severity), places[finding.endpoint]))
+    findings.sort(
+        key=lambda finding: (
+            -SEVERITIES.index(finding.severity),
+            finding.code in _LOOKED_UP,
+            places[finding.endpoint],
+        )
+    )
     for finding in findings:
         for number in finding.connections:
             by_id[number].findings.append(finding.code)

@@ -8,7 +8,8 @@ the wire; its name stands in one series apart, the first that was seen.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import Metric
@@ -17,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from inspector.endpoints import Endpoint
 from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Connection
+from inspector.records.finding import Finding
 from inspector.records.going_on import GoingOn, Key
 from inspector.records.tally import OPEN
 from inspector.report.text import printable
@@ -105,15 +107,16 @@ class Metrics:
         dropped: Mapping[str, int | None],
         going_on: Mapping[Key, GoingOn],
         anomalies: Mapping[str, int],
+        findings: Sequence[Finding] = (),
     ) -> list[Metric]:
         """All there is to say. `going_on`: connections that have not ended, by server; `dropped`: packets
-        so far by who lost them, None where he does not say."""
+        so far by who lost them, None where he does not say; `findings`: those of the last judgement."""
         live: dict[str, GoingOn] = {}
         for key, connections in going_on.items():
             label = self._label(key, True)
             self._of(label)
             live.setdefault(label, GoingOn()).add(connections)
-        return [*self._by_endpoint(live), *_of_capture(capture, dropped, anomalies)]
+        return [*self._by_endpoint(live), self._found(findings), *_of_capture(capture, dropped, anomalies)]
 
     def _label(self, key: Key, answers: bool) -> str:
         label = self._labels.get(key)
@@ -128,6 +131,19 @@ class Metrics:
         if counts is None:
             counts = self._counts[label] = _Counts()
         return counts
+
+    def _found(self, findings: Sequence[Finding]) -> Metric:
+        """What holds now: a gauge, because a finding may cease to hold."""
+        family = GaugeMetricFamily(
+            "connspect_findings", "Findings that hold now.", labels=["endpoint", "code", "severity"]
+        )
+        with_labels = set(self._labels.values())
+        counts = Counter(
+            (one.endpoint if one.endpoint in with_labels else OTHER, one.code, one.severity) for one in findings
+        )
+        for labels, count in counts.items():
+            family.add_metric(labels, count)
+        return family
 
     def _by_endpoint(self, live: Mapping[str, GoingOn]) -> Iterator[Metric]:
         name = GaugeMetricFamily("connspect_endpoint_name", "First server name seen.", labels=["endpoint", "name"])

@@ -1,4 +1,5 @@
-"""One JSON object a line, each with its type first: connections as they end, then what is only known at the end."""
+"""One JSON object a line, each with its type first: connections as they end, findings as they come to be known, then
+what is only known at the end."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import msgspec
 from inspector.inspection import Inspection
 from inspector.records.connection import Connection
 from inspector.records.event import EventRecord
+from inspector.records.finding import Finding
 
 
 class NdjsonWriter:
@@ -27,14 +29,18 @@ class NdjsonWriter:
         """Something happened on a connection."""
         self._line("event", event)
 
+    def finding(self, finding: Finding) -> None:
+        """Something is concluded while the capture goes on; what became of it, `finish` tells."""
+        self._line("finding", finding, b'"final":false,')
+
     def finish(self, inspection: Inspection) -> None:
         """Nothing more will be known."""
         for finding in inspection.findings:
-            self._line("finding", finding)
+            self._line("finding", finding, b'"final":true,')
         for endpoint in inspection.endpoints:
             self._line("endpoint", endpoint)
         self._line("capture", inspection.capture)
 
-    def _line(self, kind: str, record: msgspec.Struct) -> None:
+    def _line(self, kind: str, record: msgspec.Struct, more: bytes = b"") -> None:
         # A record always has fields, so its first byte is the brace that gives way to the type.
-        self._write(b'{"type":"%b",%b\n' % (kind.encode(), self._encoder.encode(record)[1:]))
+        self._write(b'{"type":"%b",%b%b\n' % (kind.encode(), more, self._encoder.encode(record)[1:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -249,3 +250,29 @@ def test_what_is_asked_for_gets_there(
     names, filter = ("lo", "eth0"), ("tcp", "port", "80")
     assert asked == [Capturing(names, filter, 1.5, 3, 96, promiscuous, "x", ("files:2",), True, "9090", True)]
     assert asked[0].words() == "tcp port 80"
+
+
+#: Judges a server's timer where nothing can be imported or read any more.
+_JUDGE = """
+import importlib, io, sys
+from inspector.cli import rights
+for module in rights._LATER:
+    importlib.import_module(module)
+from tests.report import samples
+rights._read_rules()
+sys.meta_path.clear()
+io.open_code = io.open = None
+from inspector.engine import Inspector
+from inspector.findings.suspects import recognised
+inspection = samples.inspection()
+Inspector.judge(inspection)
+print([finding.code for finding in inspection.findings], recognised(inspection.connections, "server"))
+"""
+
+
+def test_findings_need_nothing_that_only_root_can_read() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", _JUDGE], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
+    )
+    assert "server-idle-timeout" in ran.stdout, ran.stderr
+    assert "nginx" in ran.stdout

@@ -56,6 +56,7 @@ def test_ndjson_has_the_same_records_as_json(run: Run) -> None:
     # What a connection is part of is only known later.
     without_findings = [connection | {"findings": []} for connection in whole["connections"]]
     assert sorted(by_type["connection"], key=lambda c: c["id"]) == without_findings
+    assert {finding.pop("final") for finding in by_type["finding"]} == {True}
     assert by_type["finding"] == whole["findings"]
     assert by_type["endpoint"] == whole["endpoints"]
     assert by_type["capture"] == [whole["capture"]] == [lines[-1]]

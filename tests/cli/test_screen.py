@@ -7,10 +7,12 @@ import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from inspector.cli import screen
+from inspector.cli.judging import Judging
 from inspector.cli.screen import EVENTS_OF_ONE, KeptEvents, WatchedCapture
 from inspector.engine import Inspector
 from inspector.errors import UsageError
@@ -25,7 +27,8 @@ def _event(connection: int, packet: int) -> EventRecord:
 
 
 def _watched() -> WatchedCapture:
-    return WatchedCapture(MemorySource([]), "tcp")  # type: ignore[arg-type]
+    source: Any = MemorySource([])
+    return WatchedCapture(source, "tcp", Judging(source))
 
 
 def _inspector(*talks: Talk) -> Inspector:

@@ -106,6 +106,14 @@ def over_http2(connection: Connection, *goaways: tuple[float, int], error: str =
 
 def conclude(*connections: Connection, tls_ns: int | None = None) -> dict[str, Finding]:
     """The findings by code about connections of one endpoint, numbered in this order; one of a code at most."""
+    findings = conclude_all(*connections, tls_ns=tls_ns)
+    codes = [finding.code for finding in findings]
+    assert len(codes) == len(set(codes)), codes
+    return {finding.code: finding for finding in findings}
+
+
+def conclude_all(*connections: Connection, tls_ns: int | None = None, **scene: Any) -> list[Finding]:
+    """All findings about connections of one endpoint, numbered in this order; `scene` changes the capture."""
     for i, one in enumerate(connections):
         one.id, one.findings = i, []
     tls = TlsHandshakes(len(connections), tls_ns, 0) if tls_ns is not None else TlsHandshakes(0, None, 0)
@@ -115,10 +123,7 @@ def conclude(*connections: Connection, tls_ns: int | None = None) -> dict[str, F
         handshake=Handshakes(TcpHandshakes(len(connections), HANDSHAKE_NS), tls),
     )
     last_ns = max(one.end_ns for one in connections)
-    findings = judge(capture(last_ns=last_ns, files=[]), [place], connections)
-    codes = [finding.code for finding in findings]
-    assert len(codes) == len(set(codes)), codes
-    return {finding.code: finding for finding in findings}
+    return judge(capture(**{"last_ns": last_ns, "files": [], **scene}), [place], connections)
 
 
 def _ns(ms: float) -> int:

@@ -21,6 +21,7 @@ from captures.recorder import network as net
 from captures.recorder.network import SERVER, Host, Network
 from captures.recorder.servers import Nginx
 from captures.recorder.tools import make_certificate
+from inspector.cli.judging import Judging
 from inspector.cli.keys import FollowedKeys
 from inspector.cli.screen import WatchedCapture
 from inspector.engine import Inspector, Options
@@ -97,7 +98,7 @@ def inside(folder: Path, keys: Path) -> None:
     """Capture where this process is, and draw it."""
     source = open_live(("eth0",), "tcp")
     print("capturing", flush=True)
-    watched = WatchedCapture(source, "tcp")
+    watched = WatchedCapture(source, "tcp", Judging(source))
     followed = FollowedKeys([str(keys)], KeyLog(growing=True), print)
 
     def capture() -> Inspection:

@@ -291,9 +291,32 @@ def test_a_connection_is_told_while_the_capture_goes_on(network: Network, tmp_pa
             if lines := running.lines():
                 break
             time.sleep(0.1)
-        assert [line["type"] for line in lines] == ["connection"]
+        assert [line["type"] for line in lines] == ["connection"], "and it is too early for a finding"
         assert len(running.end().of("connection")) == 1
     server.stop()
+
+
+def test_a_finding_is_told_while_the_capture_goes_on(network: Network, tmp_path: Path) -> None:
+    """Once, as it was known then; and at the end as it is."""
+    net.direct(network)
+    server = Nginx(network.hosts["server"], tmp_path / "nginx")
+    with watching(network.hosts["client"], "-i", "eth0") as running:
+        for _ in range(200):
+            requests(network.hosts["client"], SERVER, PORT, 5)
+            early = [line for line in running.lines() if line["type"] == "finding"]
+            if any(line["code"] == "client-asked-close" for line in early):
+                break
+            time.sleep(0.1)
+        requests(network.hosts["client"], SERVER, PORT, 5)
+        watched = running.end()
+    server.stop()
+    told = [line for line in watched.of("finding") if line["code"] == "client-asked-close"]
+    assert [line["final"] for line in told] == [False, True]
+    assert told[0]["measured"]["connections"] < told[1]["measured"]["connections"]
+    assert told[0] in watched.lines[: watched.lines.index(watched.of("connection")[-1])]
+    assert [line["final"] for line in watched.of("finding")].count(True) == len(
+        {(line["code"], line["severity"]) for line in watched.of("finding") if line["final"]}
+    )
 
 
 def test_limits(network: Network, tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_counts_are_the_clients_own(network: Network, tmp_path: Path) -> None:
     assert {how for _, _, how in closed} == {"fin"}
     assert later["connspect_tcp_handshake_seconds_count",] == 320
     assert sum(value for key, value in later.items() if key[0] == "connspect_idle_at_close_seconds_count") == 320
+    assert later["connspect_findings", "reuse", "info"] == 1
     assert later["connspect_packets_total",] <= watched.capture["packets"]
     assert len(watched.of("connection")) == 320
     assert watched.status == 0

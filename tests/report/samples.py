@@ -38,6 +38,7 @@ from inspector.records.endpoint import (
 )
 from inspector.records.event import EventKind, EventRecord
 from inspector.records.exchange import Exchange, Interim, KeepAlive, Request, Reset, Response
+from inspector.records.finding import Evidence, Finding, Suspect
 from inspector.records.http2 import ForbiddenHeader, GoawayFrame, Http2, Http2Side, PingFrame, SettingsFrame
 from inspector.records.tls import Tls, TlsAlert
 
@@ -352,6 +353,26 @@ def filled() -> tuple[Connection, EndpointRecord]:
         handshake=Handshakes(TcpHandshakes(6, 60_000), TlsHandshakes(6, 11 * MS, 4)),
     )
     return both, counted
+
+
+def finding(**changes: Any) -> Finding:
+    """nginx closing an idle connection after 7 s."""
+    record = Finding(
+        code="server-idle-timeout",
+        severity="info",
+        endpoint="10.0.0.1:8001",
+        client=None,
+        connections=[0],
+        title="10.0.0.1:8001 closes idle connections after 7.00 s",
+        how="the server's close came 7.00 s after the last byte, unannounced, on 1 of 1 connections",
+        measured={"timeout_ns": 7_000 * MS, "n": 1, "min_ns": 7_000 * MS, "max_ns": 7_000 * MS},
+        qualifiers=["few-samples"],
+        evidence=[Evidence(0, 25, START_NS + 7_003 * MS, "server FIN, 7.00 s idle")],
+        suspects=[Suspect("nginx", "keepalive_timeout", "7s", "Server header")],
+        advice=None,
+        filter="tcp.stream in {0} && tcp.flags.fin == 1",
+    )
+    return _changed(record, changes)
 
 
 def event(

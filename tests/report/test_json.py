@@ -99,20 +99,24 @@ def test_text_from_the_wire_is_json_text() -> None:
 def test_lines_have_their_type_first_and_the_capture_last() -> None:
     lines: list[bytes] = []
     writer = NdjsonWriter(lines.append)
-    inspection = samples.inspection()
+    inspection = samples.inspection(findings=[samples.finding()])
     writer.event(samples.nginx_events()[0])
+    writer.finding(samples.finding())
     writer.connection(samples.connection())
     writer.finish(inspection)
     assert all(line.endswith(b"}\n") and line.count(b"\n") == 1 for line in lines)
     objects = [json.loads(line) for line in lines]
     assert [next(iter(o.items())) for o in objects] == [
         ("type", "event"),
+        ("type", "finding"),
         ("type", "connection"),
+        ("type", "finding"),
         ("type", "endpoint"),
         ("type", "capture"),
     ]
+    assert [o.pop("final") for o in objects if o["type"] == "finding"] == [False, True]
     whole = report(inspection)
-    for line, record in zip(
-        objects[1:], (whole["connections"][0], whole["endpoints"][0], whole["capture"]), strict=True
-    ):
+    (finding,) = whole["findings"]
+    records = (finding, whole["connections"][0], finding, whole["endpoints"][0], whole["capture"])
+    for line, record in zip(objects[1:], records, strict=True):
         assert {k: v for k, v in line.items() if k != "type"} == record

@@ -11,9 +11,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from inspector.engine import Inspector, Options
+from inspector.records.finding import Finding
 from inspector.report import metrics
 from inspector.report.metrics import OTHER, Metrics
 from inspector.sources.memory import MemorySource
+from tests.report.samples import finding
 from tests.tcp.playbook import REQUEST, Talk, merged
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
@@ -143,3 +145,30 @@ def test_only_selected_connections_are_counted() -> None:
     said = parsed(told.families(inspector.capture, {}, inspector.going_on(), inspector.anomalies))
     assert said[sample("connspect_connections_open", endpoint="10.0.0.2:81")] == 2
     assert sample("connspect_connections_open", endpoint="10.0.0.2:80") not in said
+
+
+def found(told: Metrics, *findings: Finding) -> dict[Sample, float]:
+    """The series of findings."""
+    inspector = Inspector(Options(on_connection=told.connection))
+    for batch in MemorySource(merged(Talk("10.0.0.1:1").handshake().exchange().close(), tick())):
+        inspector.feed(batch)
+    said = parsed(told.families(inspector.capture, {}, inspector.going_on(), inspector.anomalies, findings))
+    return {key: value for key, value in said.items() if key[0] == "connspect_findings"}
+
+
+def test_findings_by_endpoint_code_and_severity() -> None:
+    told = Metrics()
+    two = [finding(endpoint=SERVER), finding(endpoint=SERVER), finding(endpoint=SERVER, code="reuse")]
+    assert found(told, *two, finding(endpoint=SERVER, severity="notice")) == {
+        sample("connspect_findings", endpoint=SERVER, code="server-idle-timeout", severity="info"): 2,
+        sample("connspect_findings", endpoint=SERVER, code="server-idle-timeout", severity="notice"): 1,
+        sample("connspect_findings", endpoint=SERVER, code="reuse", severity="info"): 1,
+    }
+    assert found(told) == {}, "what does not hold any more is not said"
+
+
+def test_findings_of_endpoints_beyond_the_bound_are_counted_together() -> None:
+    many = [finding(endpoint=f"10.0.7.{n}:443") for n in range(200)]
+    assert found(Metrics(), *many) == {
+        sample("connspect_findings", endpoint=OTHER, code="server-idle-timeout", severity="info"): 200
+    }

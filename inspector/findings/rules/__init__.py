@@ -22,7 +22,12 @@ _FILES = (
     "alpn",
     "tls",
     "port_churn",
+    "h2_goaway",
+    "h2_ping",
+    "h2_streams",
+    "h2_forbidden",
     "reuse",
+    "h2_settings",
 )
 
 
