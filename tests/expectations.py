@@ -36,9 +36,10 @@ class Held:
     wrong: list[str]
 
 
-def findings_of(name: str) -> list[Json]:
-    """What is told of a recording: by `read`, and by `hops` where it is of both sides of a proxy."""
-    found: list[Json] = report_on(CAPTURES / name)["findings"]
+def findings_of(name: str, report: Json | None = None) -> list[Json]:
+    """What is told of a recording: by `read`, whose report may be given, and by `hops` where it is of both sides of a
+    proxy."""
+    found: list[Json] = (report or report_on(CAPTURES / name))["findings"]
     return found if "hops" not in EXPECTED[name] else [*found, *hops_on(CAPTURES / name)["findings"]]
 
 
