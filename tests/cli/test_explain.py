@@ -1,0 +1,84 @@
+"""`connspect explain` as it is typed: the list, one finding, a word that is none."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from inspector.findings.rules import rule, rules
+from inspector.report.explain import explained, kind_named, kinds, listed
+from inspector.report.layout import Screen
+from tests.cli.conftest import Run
+
+CODES = [kind.code for kind in kinds()]
+
+
+def test_every_finding_has_its_line_under_what_it_is_about(run: Run) -> None:
+    lines = run("explain").out.splitlines()
+    assert lines[:2] == [" Reuse", "   reuse                        always, for every endpoint with requests"]
+    assert [line.split()[0] for line in lines if re.match(r"   [a-z]", line)] == CODES
+    assert {one.code for one in rules()} | {"hop-header-changed"} == set(CODES)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_one_finding_is_told_in_full(code: str, run: Run) -> None:
+    kind, out = kind_named(code), run("explain", code).out
+    assert out.startswith(f" {code}\n")
+    for text in (kind.meaning, kind.when, kind.severity, kind.example, kind.advice):
+        assert text in out
+    for name in kind.measured.__struct_fields__:
+        assert re.search(rf"^ {{3}}(measured)? +{name} .*\.$", out, re.MULTILINE)
+    for name in kind.thresholds.__struct_fields__:
+        assert re.search(rf"^ {{3}}(thresholds)? +{name} +\S.*\.$", out, re.MULTILINE)
+
+
+def test_figures_have_their_units_and_thresholds_their_values(run: Run) -> None:
+    out = run("explain", "server-idle-timeout").out
+    assert "timeout_ns  ns  The idle time after which the connection is ended: the median.\n" in out
+    assert "near_ns  1.00 s  A reuse that came so close" in out
+    assert "handshake_ns_saved  ns  " in run("explain", "reuse").out
+
+
+def test_a_program_gets_the_same_with_types(run: Run) -> None:
+    (told,) = json.loads(run("explain", "server-idle-timeout", "-T", "json").out)["findings"]
+    kind = rule("server-idle-timeout")
+    assert kind is not None
+    assert told["meaning"] == kind.meaning
+    assert told["family"] == "Timers and limits"
+    assert told["measured"]["timeout_ns"]["unit"] == "ns"
+    assert told["measured"]["n"] == {"description": "Closes that agree on it.", "type": "integer"}
+    assert told["thresholds"]["near_ns"]["value"] == 1_000_000_000
+    everything = json.loads(run("explain", "-T", "json").out)
+    assert [one["code"] for one in everything["findings"]] == CODES
+    assert "$ref" not in json.dumps(everything)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_nothing_is_wider_than_the_screen(width: int) -> None:
+    screen = Screen(width)
+    pages = [listed(screen), *(explained(kind, screen) for kind in kinds())]
+    assert max(len(line) for page in pages for line in page) <= width
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("client-never-reuse", "did you mean client-never-reuses?"),
+        ("Server_Idle_Timeout", "did you mean server-idle-timeout?"),
+        ("hop", "did you mean hop-header-changed?"),
+        ("xyzzy", "'connspect explain' lists all"),
+        ("\x1b[2J", "'connspect explain' lists all"),
+    ],
+)
+def test_a_word_that_is_no_code_is_one_line(typed: str, hint: str, run: Run) -> None:
+    ran = run("explain", typed)
+    assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert ran.err.startswith("connspect: explain: there is no finding ")
+    assert ran.err.endswith(f"; {hint}\n")
+    assert "\x1b" not in ran.err
+
+
+def test_other_formats_are_refused(run: Run) -> None:
+    assert run("explain", "-T", "ndjson").err == "connspect: --format ndjson: explain writes table and json\n"
