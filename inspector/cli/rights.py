@@ -27,7 +27,7 @@ _LATER = (
     "inspector.protocols.tls.protection",
     "inspector.protocols.tls.waiting",
     "inspector.cli.keeping",
-    "inspector.cli.keys",
+    "inspector.sources.keys",
     "inspector.cli.progress",
     "inspector.cli.read",
     "inspector.cli.reading",

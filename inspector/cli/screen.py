@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from inspector.cli.reading import complete
 from inspector.errors import UsageError
 from inspector.records.event import EventRecord
 from inspector.records.finding import Finding
 from inspector.report.json import json_report
 from inspector.report.screen.watched import Facts
+from inspector.sources.account import complete
 
 if TYPE_CHECKING:
     from inspector.engine import Inspector
