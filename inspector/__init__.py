@@ -37,10 +37,14 @@ if TYPE_CHECKING:
         to_parquet,
     )
     from inspector.inspection import Inspection
+    from inspector.records.connection import Connection
+    from inspector.records.event import EventRecord
 
 __all__ = [
     "CaptureError",
+    "Connection",
     "ConnspectError",
+    "EventRecord",
     "Inspection",
     "Packets",
     "Session",
