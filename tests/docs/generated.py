@@ -89,7 +89,7 @@ def _findings() -> str:
             f"| [`{kind.code}`]({kind.code}.md) | {_cell(kind.when)} | {_cell(kind.severity)} |" for kind in those
         ]
         lines += [""]
-    return MADE + "\n".join(lines) + _QUALIFIERS
+    return MADE + "\n".join([*lines, _QUALIFIERS])
 
 
 _QUALIFIERS = """\
