@@ -2,7 +2,7 @@
 
 One rule, or a tight family, is one file under `rules/`, each with its `RULES`. `connspect explain` and the
 documentation are made from these texts, so they are written for the person who reads a report. What is concluded from
-more than one endpoint's case (`hops`) is a Kind all the same.
+more than one endpoint's case (`hops`) is a FindingKind all the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_EVIDENCE = 12
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class Kind:
+class FindingKind:
     """One kind of conclusion, for the person who meets it."""
 
     code: str
@@ -48,7 +48,7 @@ class Kind:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class Rule(Kind):
+class Rule(FindingKind):
     """A kind that is concluded from the connections of one endpoint."""
 
     judge: Callable[[Case], Iterator[Finding]]

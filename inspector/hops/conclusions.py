@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Struct
 
-from inspector.findings.rule import Kind
+from inspector.findings.rule import FindingKind
 from inspector.hops.legs import Field, Hops, Legs, Message, Reuse
 from inspector.records.field import says
 from inspector.records.finding import Evidence, Finding, Severity, Suspect
@@ -158,7 +158,7 @@ def _suspects(fields: dict[tuple[Message, str], Field]) -> list[Suspect]:
     return []
 
 
-HEADER_CHANGED = Kind(
+HEADER_CHANGED = FindingKind(
     code="hop-header-changed",
     when="connspect hops found requests on both sides of a proxy, and Connection, Keep-Alive, Proxy-Connection or the "
     "HTTP version differ between them; or the proxy opens connections where it need not",

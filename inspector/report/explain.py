@@ -1,6 +1,6 @@
 """What findings mean: all kinds in a line each, by what they are about, or one of them in full.
 
-The texts are the rules' own (findings.rule.Kind), so that a report, `explain` and the documentation say the same.
+The texts are the rules' own (findings.rule.FindingKind), so that a report, `explain` and the documentation say the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from inspector.errors import UsageError
 from inspector.findings.families import FAMILIES, OTHERS, family
-from inspector.findings.rule import Kind
+from inspector.findings.rule import FindingKind
 from inspector.findings.rules import rules
 from inspector.hops.conclusions import HEADER_CHANGED
 from inspector.records.schema import fields
@@ -23,14 +23,14 @@ from inspector.report.layout import Screen, hanging
 _CODE_WIDTH = 28
 
 
-def kinds() -> list[Kind]:
+def kinds() -> list[FindingKind]:
     """All kinds, family by family."""
     order = [code for codes in FAMILIES.values() for code in codes]
     known = [*rules(), HEADER_CHANGED]
     return sorted(known, key=lambda kind: order.index(kind.code) if kind.code in order else len(order))
 
 
-def kind_named(code: str) -> Kind:
+def kind_named(code: str) -> FindingKind:
     """The kind with this code. Raises UsageError with those that are meant, perhaps, when there is none."""
     known = {kind.code: kind for kind in kinds()}
     if code in known:
@@ -41,7 +41,7 @@ def kind_named(code: str) -> Kind:
     raise UsageError(f"explain: there is no finding {code}; {hint}")
 
 
-def by_family() -> Iterator[tuple[str, list[Kind]]]:
+def by_family() -> Iterator[tuple[str, list[FindingKind]]]:
     """What kinds are about, with those that are about it."""
     known = kinds()
     for title in (*FAMILIES, OTHERS):
@@ -62,7 +62,7 @@ def listed(screen: Screen) -> Iterator[str]:
     yield " connspect explain CODE tells one in full."
 
 
-def explained(kind: Kind, screen: Screen) -> Iterator[str]:
+def explained(kind: FindingKind, screen: Screen) -> Iterator[str]:
     """One kind in full."""
     yield screen.bold(f" {kind.code}")
     yield ""
@@ -76,12 +76,12 @@ def explained(kind: Kind, screen: Screen) -> Iterator[str]:
     yield from _figures("thresholds", thresholds(kind), screen)
 
 
-def figures(kind: Kind) -> list[tuple[str, str, str]]:
+def figures(kind: FindingKind) -> list[tuple[str, str, str]]:
     """What is measured: name, unit ("" where it is a number of something, or no number) and sentence of each figure."""
     return [(name, field.get("unit", ""), field["description"]) for name, field in fields(kind.measured).items()]
 
 
-def thresholds(kind: Kind) -> list[tuple[str, str, str]]:
+def thresholds(kind: FindingKind) -> list[tuple[str, str, str]]:
     """What decides: name, value with its unit, and sentence of each number."""
     values = msgspec.structs.asdict(kind.thresholds)
     return [
@@ -90,7 +90,7 @@ def thresholds(kind: Kind) -> list[tuple[str, str, str]]:
     ]
 
 
-def as_data(some: Sequence[Kind]) -> list[dict[str, Any]]:
+def as_data(some: Sequence[FindingKind]) -> list[dict[str, Any]]:
     """Kinds for a program; `measured` and `thresholds` are properties as in the report's schema."""
     return [
         {

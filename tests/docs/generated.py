@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.findings.families import family
-from inspector.findings.rule import Kind
+from inspector.findings.rule import FindingKind
 from inspector.records.schema import json_schema
 from inspector.report.explain import by_family, figures, kinds, thresholds
 from inspector.report.parquet import tables
@@ -116,7 +116,7 @@ They stand behind the code in a report, as in `[server-idle-timeout, few-samples
 """
 
 
-def _finding(kind: Kind) -> str:
+def _finding(kind: FindingKind) -> str:
     lines = [
         f"# {kind.code}",
         "",
