@@ -1,6 +1,6 @@
 """What findings mean: all kinds in a line each, by what they are about, or one of them in full.
 
-The texts are the rules' own (findings.rule.FindingKind), so that a report, `explain` and the documentation say the same.
+The texts are the rules' own (findings.rule.FindingKind): a report, `explain` and the documentation say the same.
 """
 
 from __future__ import annotations
