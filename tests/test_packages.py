@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -17,9 +18,12 @@ def setup() -> ConfigParser:
 
 def test_every_file_that_is_no_module_is_package_data() -> None:
     there = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
-    patterns = setup()["options.package_data"]["inspector"].split(",")
-    named = {path for pattern in patterns for path in PACKAGE.glob(pattern.strip())}
-    assert there == {path for path in named if path.is_file()}
+    patterns = re.split(r"[,\s]+", setup()["options.package_data"]["inspector"].strip())
+    found = {pattern: {path for path in PACKAGE.glob(pattern) if path.is_file()} for pattern in patterns}
+    assert all(found.values()), found
+    left_out = there.difference(*found.values())
+    # Beside a build script stands what a file that ships is made from.
+    assert not [path for path in left_out if not (path.parent / "build.sh").exists()]
 
 
 def test_every_package_has_its_marker() -> None:

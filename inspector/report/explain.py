@@ -21,6 +21,8 @@ from inspector.report import units
 from inspector.report.layout import Screen, hanging
 
 _CODE_WIDTH = 28
+#: A sentence that would have less room behind its figure stands below it.
+_LEAST_ROOM = 30
 
 
 def kinds() -> list[FindingKind]:
@@ -131,4 +133,7 @@ def _figures(label: str, rows: Sequence[tuple[str, str, str]], screen: Screen) -
     wide = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for i, (name, value, sentence) in enumerate(rows):
         start = f"   {label if i == 0 else '':11}{name:{wide[0]}}  {value:>{wide[1]}}{'  ' if wide[1] else ''}"
+        if screen.width is not None and screen.width - len(start) < _LEAST_ROOM:
+            yield start.rstrip()
+            start = " " * 17
         yield from hanging(start, sentence.split(" "), " ", screen)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Annotated
 
 import pytest
+from msgspec import Struct, structs
 
+from inspector.findings.rule import FindingKind
 from inspector.findings.rules import rule, rules
+from inspector.records.field import says
 from inspector.report.explain import explained, kind_named, kinds, listed
 from inspector.report.layout import Screen
 from tests.cli.conftest import Run
@@ -29,16 +33,55 @@ def test_one_finding_is_told_in_full(code: str, run: Run) -> None:
     for text in (kind.meaning, kind.when, kind.severity, kind.example, kind.advice):
         assert text in out
     for name in kind.measured.__struct_fields__:
-        assert re.search(rf"^ {{3}}(measured)? +{name} .*\.$", out, re.MULTILINE)
+        assert re.search(rf"^ {{3}}(measured)? +{name} ", out, re.MULTILINE)
     for name in kind.thresholds.__struct_fields__:
-        assert re.search(rf"^ {{3}}(thresholds)? +{name} +\S.*\.$", out, re.MULTILINE)
+        assert re.search(rf"^ {{3}}(thresholds)? +{name} +\S", out, re.MULTILINE)
 
 
-def test_figures_have_their_units_and_thresholds_their_values(run: Run) -> None:
-    out = run("explain", "server-idle-timeout").out
-    assert "timeout_ns  ns  The idle time after which the connection is ended: the median.\n" in out
-    assert "near_ns  1.00 s  A reuse that came so close" in out
-    assert "handshake_ns_saved  ns  " in run("explain", "reuse").out
+class Measured(Struct):
+    """What was measured."""
+
+    silence_before_the_close_ns: Annotated[int, says("How long nothing came.")]
+    kept_bytes: Annotated[int, says("What was kept meanwhile.")]
+    n: Annotated[int, says("How often.")]
+
+
+class Thresholds(Struct, frozen=True):
+    """Numbers that decide."""
+
+    near_ns: Annotated[int, says("So near is near.")] = 1_500_000_000
+    part: Annotated[float, says("So much is most of it.")] = 0.5
+    least: Annotated[int, says("So many are a habit.")] = 2_000
+
+
+KIND = FindingKind(
+    code="made-up",
+    when="a test asks",
+    severity="info",
+    measured=Measured,
+    thresholds=Thresholds(),
+    meaning="Nothing.",
+    example="This.",
+    advice="Read on.",
+)
+
+
+def test_figures_have_their_units_and_thresholds_their_values() -> None:
+    assert [*explained(KIND, Screen())][-7:] == [
+        "   measured   silence_before_the_close_ns     ns  How long nothing came.",
+        "              kept_bytes                   bytes  What was kept meanwhile.",
+        "              n                                   How often.",
+        "",
+        "   thresholds near_ns  1.50 s  So near is near.",
+        "              part        0.5  So much is most of it.",
+        "              least     2,000  So many are a habit.",
+    ]
+
+
+def test_a_sentence_without_room_stands_below_its_figure() -> None:
+    lines = [*explained(KIND, Screen(60))]
+    at = lines.index("   measured   silence_before_the_close_ns     ns")
+    assert lines[at + 1] == "                 How long nothing came."
 
 
 def test_a_program_gets_the_same_with_types(run: Run) -> None:
@@ -49,7 +92,8 @@ def test_a_program_gets_the_same_with_types(run: Run) -> None:
     assert told["family"] == "Timers and limits"
     assert told["measured"]["timeout_ns"]["unit"] == "ns"
     assert told["measured"]["n"] == {"description": "Closes that agree on it.", "type": "integer"}
-    assert told["thresholds"]["near_ns"]["value"] == 1_000_000_000
+    values = {name: one["value"] for name, one in told["thresholds"].items()}
+    assert values == structs.asdict(kind.thresholds)
     everything = json.loads(run("explain", "-T", "json").out)
     assert [one["code"] for one in everything["findings"]] == CODES
     assert "$ref" not in json.dumps(everything)
