@@ -296,8 +296,15 @@ def check(captures: tuple[str, ...], shared: Shared, **limits: tuple[str, ...]) 
     return check_captures(captures, asked, shared)
 
 
+def _codes(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """What a shell may complete a code to."""
+    from inspector.report.explain import kinds
+
+    return [kind.code for kind in kinds() if kind.code.startswith(begun)]
+
+
 @connspect.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=_codes)
 @shared_options
 def explain(code: str | None, shared: Shared) -> int:
     """Tell what findings mean.

@@ -7,8 +7,10 @@ import re
 from typing import Annotated
 
 import pytest
+from click.shell_completion import ShellComplete
 from msgspec import Struct, structs
 
+from inspector.cli.main import connspect
 from inspector.findings.rule import FindingKind
 from inspector.findings.rules import rule, rules
 from inspector.records.field import says
@@ -126,3 +128,8 @@ def test_a_word_that_is_no_code_is_one_line(typed: str, hint: str, run: Run) -> 
 
 def test_other_formats_are_refused(run: Run) -> None:
     assert run("explain", "-T", "ndjson").err == "connspect: --format ndjson: explain writes table and json\n"
+
+
+def test_a_shell_completes_codes() -> None:
+    complete = ShellComplete(connspect, {}, "connspect", "_CONNSPECT_COMPLETE")
+    assert [item.value for item in complete.get_completions(["explain"], "client-a")] == ["client-asked-close"]
