@@ -106,11 +106,13 @@ class Session:
         return (record for record in self._going if isinstance(record, Connection))
 
     def finish(self) -> Inspection:
-        """Read what is left (of interfaces: until they end or are stopped), and say what was learned."""
-        for _ in self._going:
-            pass
+        """Read what is left (of interfaces: until they end or are stopped), and say what was learned.
+
+        Events that nobody has iterated over are in `events`. Raises UsageError when the session was closed before."""
+        events = [record for record in self._going if isinstance(record, EventRecord)]
         if self._inspection is None:
             raise UsageError("finish: this session was closed before it was read to its end")
+        self._inspection.events += events
         return self._inspection
 
     def snapshot(self) -> Inspection:
@@ -155,7 +157,7 @@ def open_captures(
     """Captures as one timeline: pcap or pcapng, plain or compressed; "-" is standard input.
 
     `keylog`: TLS key logs (NSS format); keys in pcapng files are used anyway. `select`: which connections are reported,
-    asked when each has ended. `events`: keep the event log. `show_secrets`: query strings as they were sent. `history`:
+    asked when each has ended. `events`: events, too. `show_secrets`: query strings as they were sent. `history`:
     keep only the last so many connections; None: all. Raises CaptureError when nothing can be read, UsageError for a
     key log that cannot be.
     """
@@ -216,10 +218,7 @@ def read(
         *paths, keylog=keylog, select=select, events=events, show_secrets=show_secrets, history=history
     )
     with session:
-        log = [record for record in session if isinstance(record, EventRecord)]
-        inspection = session.finish()
-    inspection.events = log
-    return inspection
+        return session.finish()
 
 
 class Packets:
@@ -264,8 +263,10 @@ class Packets:
         return list(self._engine.said())
 
     def finish(self) -> Inspection:
-        """No more packets: what was learned."""
-        return self._engine.inspector.finish()
+        """No more packets: what was learned. Events that could not be handed out before are in `events`."""
+        inspection = self._engine.inspector.finish()
+        inspection.events += [record for record in self._engine.said() if isinstance(record, EventRecord)]
+        return inspection
 
 
 def to_json(inspection: Inspection) -> bytes:

@@ -97,6 +97,15 @@ def test_packets_of_ones_own_give_what_their_capture_gives(at_once: int) -> None
     assert all(record in read.connections for record in records)
 
 
+def test_no_event_of_ones_own_packets_is_lost() -> None:
+    own = inspector.Packets(events=True, select=lambda connection: connection.id < 3)
+    events = [record for record in own.feed(packets(NGINX)) if isinstance(record, EventRecord)]
+    late = own.finish().events
+    assert late
+    read = inspector.read(NGINX, events=True, select=lambda connection: connection.id < 3)
+    assert [*events, *late] == read.events
+
+
 def test_packets_of_ones_own_take_keys() -> None:
     own = inspector.Packets()
     own.keys((TLS / "keys.log").read_bytes())
