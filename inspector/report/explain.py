@@ -16,9 +16,19 @@ from inspector.findings.families import FAMILIES, OTHERS, family
 from inspector.findings.rule import FindingKind
 from inspector.findings.rules import rules
 from inspector.hops.conclusions import HEADER_CHANGED
+from inspector.records.finding import Qualifier
 from inspector.records.schema import fields
 from inspector.report import units
 from inspector.report.layout import Screen, hanging
+
+#: What may stand behind a code, and what it means.
+QUALIFIERS: dict[Qualifier, str] = {
+    "few-samples": "it was seen once",
+    "spread": "some values did not agree with the others and were set aside",
+    "encrypted": "the content was not there: it is concluded from lengths and times",
+    "drops": "the capturing system lost packets",
+    "snaplen": "packets were cut short, so that headers may be missing",
+}
 
 _CODE_WIDTH = 28
 #: A sentence that would have less room behind its figure stands below it.
@@ -39,6 +49,8 @@ def kind_named(code: str) -> FindingKind:
         return known[code]
     typed = code.strip().lower().replace("_", "-").replace(" ", "-")
     near = get_close_matches(typed, known, n=1) or [name for name in known if typed and typed in name]
+    if typed in QUALIFIERS:
+        raise UsageError(f"explain: {typed} is no finding: it stands behind one, and says that {QUALIFIERS[typed]}")
     hint = f"did you mean {near[0]}?" if near else "'connspect explain' lists all"
     raise UsageError(f"explain: there is no finding {code}; {hint}")
 
@@ -60,6 +72,10 @@ def listed(screen: Screen) -> Iterator[str]:
         yield screen.bold(f" {title}")
         for kind in those:
             yield from hanging(f"   {kind.code:{_CODE_WIDTH}} ", kind.when.split(" "), " ", screen)
+    yield ""
+    yield screen.bold(" Behind a code: what makes it less sure")
+    for qualifier, meaning in QUALIFIERS.items():
+        yield from hanging(f"   {qualifier:{_CODE_WIDTH}} ", meaning.split(" "), " ", screen)
     yield ""
     yield " connspect explain CODE tells one in full."
 

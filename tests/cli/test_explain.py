@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated
+from typing import Annotated, get_args
 
 import pytest
 from click.shell_completion import ShellComplete
@@ -14,6 +14,7 @@ from inspector.cli.main import connspect
 from inspector.findings.rule import FindingKind
 from inspector.findings.rules import rule, rules
 from inspector.records.field import says
+from inspector.records.finding import Qualifier
 from inspector.report.explain import explained, kind_named, kinds, listed
 from inspector.report.layout import Screen
 from tests.cli.conftest import Run
@@ -22,9 +23,11 @@ CODES = [kind.code for kind in kinds()]
 
 
 def test_every_finding_has_its_line_under_what_it_is_about(run: Run) -> None:
-    lines = run("explain").out.splitlines()
+    findings, _, behind = run("explain").out.partition(" Behind a code: what makes it less sure\n")
+    lines = findings.splitlines()
     assert lines[:2] == [" Reuse", "   reuse                        always, for every endpoint with requests"]
     assert [line.split()[0] for line in lines if re.match(r"   [a-z]", line)] == CODES
+    assert {line.split()[0] for line in behind.splitlines() if line.startswith("   ")} == {*get_args(Qualifier)}
     assert {one.code for one in rules()} | {"hop-header-changed"} == set(CODES)
 
 
@@ -124,6 +127,12 @@ def test_a_word_that_is_no_code_is_one_line(typed: str, hint: str, run: Run) -> 
     assert ran.err.startswith("connspect: explain: there is no finding ")
     assert ran.err.endswith(f"; {hint}\n")
     assert "\x1b" not in ran.err
+
+
+def test_what_stands_behind_a_code_is_told_too(run: Run) -> None:
+    ran = run("explain", "few-samples")
+    line = "connspect: explain: few-samples is no finding: it stands behind one, and says that it was seen once\n"
+    assert (ran.status, ran.err) == (2, line)
 
 
 def test_other_formats_are_refused(run: Run) -> None:

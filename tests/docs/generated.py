@@ -14,7 +14,7 @@ from typing import Any
 from inspector.findings.families import family
 from inspector.findings.rule import FindingKind
 from inspector.records.schema import json_schema
-from inspector.report.explain import by_family, figures, kinds, thresholds
+from inspector.report.explain import QUALIFIERS, by_family, figures, kinds, thresholds
 from inspector.report.parquet import tables
 from tests.docs.commands import Told, commands, shared_options
 from tests.docs.manual import page as man_page
@@ -89,10 +89,11 @@ def _findings() -> str:
             f"| [`{kind.code}`]({kind.code}.md) | {_cell(kind.when)} | {_cell(kind.severity)} |" for kind in those
         ]
         lines += [""]
-    return MADE + "\n".join([*lines, _QUALIFIERS])
+    rows = [f"| {qualifier} | {meaning} |" for qualifier, meaning in QUALIFIERS.items()]
+    return MADE + "\n".join([*lines, _BEHIND + "\n".join(rows), ""])
 
 
-_QUALIFIERS = """\
+_BEHIND = """\
 ## Severities
 
 | severity | means |
@@ -108,11 +109,6 @@ They stand behind the code in a report, as in `[server-idle-timeout, few-samples
 
 | qualifier | means |
 | --- | --- |
-| few-samples | it was seen once |
-| spread | some values did not agree with the others and were set aside |
-| encrypted | the content was not there; it is concluded from lengths and times |
-| drops | the capturing system lost packets |
-| snaplen | packets were cut short, so that headers may be missing |
 """
 
 
