@@ -9,12 +9,14 @@ TARGET ?= all
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-live screenshots conformance bench fuzz clean
+.PHONY: help demo test test-live docs packages screenshots conformance bench fuzz clean
 
 help:
 	@echo "make demo          install into a fresh $(VENV) and report on a capture that ships"
 	@echo "make test          types, lint, formatting, import order, tests"
 	@echo "make test-live     tests with real servers; needs root and the programs of captures/README.md"
+	@echo "make docs          the handbook into site/, warnings being errors"
+	@echo "make packages      sdist and wheel into dist/, checked"
 	@echo "make screenshots   the README's pictures of the screen, of a real capture; needs root, nginx and curl"
 	@echo "make conformance   compare with tshark on the captures in CONFORMANCE ($(CONFORMANCE))"
 	@echo "make bench         time and memory against tshark and tcptrace"
@@ -34,6 +36,15 @@ test: $(VENV)/installed-dev
 
 test-live: $(VENV)/installed-dev
 	$(bin)/python -m pytest -m live -rs
+
+# The theme's notice about its next version is no warning of ours.
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet --clean
+
+packages: $(VENV)/installed-dev
+	rm -rf dist build
+	$(bin)/python -m build --outdir dist .
+	$(bin)/twine check --strict dist/*
 
 screenshots: $(VENV)/installed-dev
 	$(bin)/python -m tests.live.screenshots docs
@@ -55,7 +66,7 @@ fuzz: $(VENV)/installed-dev
 	$(bin)/python -m tests.fuzz --minutes $(MINUTES) --target $(TARGET)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/built
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/built
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(bin)/python:
@@ -68,5 +79,5 @@ $(VENV)/installed: $(bin)/python setup.cfg
 
 # Editable, so that it is installed once: the code that runs is the code that is there.
 $(VENV)/installed-dev: $(bin)/python setup.cfg
-	@$(pip) install --editable '.[dev]'
+	@$(pip) install --editable '.[dev,docs]'
 	@touch $@

@@ -125,10 +125,10 @@ class _Reader(threading.Thread):
             self.failure = error
 
     def _read(self) -> Inspection:
-        from inspector.cli.keys import FollowedKeys
-        from inspector.cli.reading import complete
         from inspector.engine import Inspector, Options
         from inspector.protocols.tls.keylog import KeyLog
+        from inspector.sources.account import complete
+        from inspector.sources.keys import FollowedKeys
 
         keys = FollowedKeys(list(self._keylog), KeyLog(growing=True), _no_words)
         inspector = Inspector(Options(keys=keys.log, select=self._is_watched if self._ports else None))

@@ -47,19 +47,8 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
-class NotBuilt(click.ClickException):
-    """A command of the contract that a later version has."""
-
-    exit_code = 2
-
-    def __init__(self, command: str, instead: str) -> None:
-        super().__init__(f"connspect {command}: not built yet: {instead}")
-
-
 def usage_line(error: click.ClickException) -> str:
     """A usage error as one line that names the command and says where to read on."""
-    if isinstance(error, NotBuilt):
-        return error.message
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context else "connspect"
     message = " ".join(error.format_message().split())

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from inspector.cli.reading import complete
 from inspector.records.finding import Finding
+from inspector.sources.account import complete
 
 if TYPE_CHECKING:
     from inspector.engine import Inspector

@@ -258,11 +258,11 @@ def _options(shared: Shared, **others: object) -> Options:
 
 def _inspect(running: _Running, options: Options, after_batch: Callable[[Inspector], None]) -> Inspection:
     """Everything that is seen until the capture ends; `after_batch` is told of each batch that was fed."""
-    from inspector.cli.keys import FollowedKeys
-    from inspector.cli.reading import complete
     from inspector.cli.selection import Selection
     from inspector.engine import Inspector
     from inspector.protocols.tls.keylog import KeyLog
+    from inspector.sources.account import complete
+    from inspector.sources.keys import FollowedKeys
 
     source, keeping, serving, judging = running.source, running.keeping, running.serving, running.judging
     keys = FollowedKeys(

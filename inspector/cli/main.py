@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from inspector.cli import INTERRUPTED
-from inspector.cli.help import Group, NotBuilt, Option, usage_line
+from inspector.cli.help import Group, Option, usage_line
 from inspector.cli.options import Shared, shared_options
 from inspector.errors import ConnspectError, UsageError
 from inspector.report.text import printable
@@ -38,6 +38,7 @@ def connspect(ctx: click.Context) -> None:
       connspect read --connections capture.pcapng    one line a connection as well
       connspect show capture.pcapng 3                the story of connection 3
       connspect read -T json capture.pcapng | jq .   everything, for programs
+      connspect explain reuse                        what a finding means
       tcpdump -w - tcp | connspect read -            from another program
 
     Exit status: 0 reported, 1 a limit of `check` is broken, 2 wrong usage, 3 nothing could be read, 4 reported, but
@@ -295,12 +296,30 @@ def check(captures: tuple[str, ...], shared: Shared, **limits: tuple[str, ...]) 
     return check_captures(captures, asked, shared)
 
 
+def _codes(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """What a shell may complete a code to."""
+    from inspector.report.explain import kinds
+
+    return [kind.code for kind in kinds() if kind.code.startswith(begun)]
+
+
 @connspect.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=_codes)
 @shared_options
-def explain(**_: Any) -> None:
-    """Explain a finding (not built yet)."""
-    raise NotBuilt("explain", "there are no findings so far")
+def explain(code: str | None, shared: Shared) -> int:
+    """Tell what findings mean.
+
+    Without CODE all are listed, by what they are about. With one: what it means, when it is told, how it is measured,
+    which numbers decide, and what to do.
+
+    \b
+      connspect explain
+      connspect explain server-idle-timeout
+      connspect explain -T json | jq -r '.findings[].code'
+    """
+    from inspector.cli.explain import explain_findings
+
+    return explain_findings(code, shared)
 
 
 @connspect.command()

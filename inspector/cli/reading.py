@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from inspector.cli.selection import Selection
-from inspector.records.capture import CaptureRecord, Dropped, File, Problem
+from inspector.records.capture import Problem
 
 if TYPE_CHECKING:
     from inspector.engine import Options
@@ -38,9 +38,10 @@ def inspect(
     `keylogs` are the paths of TLS key logs; `warn` is told what is wrong with them. `on_batch` is told that a batch
     has been processed. Raises CaptureError when nothing could be read.
     """
-    from inspector.cli.keys import CapturedKeys, read_key_logs
     from inspector.cli.progress import ReadingProgress
     from inspector.engine import Inspector
+    from inspector.sources.account import complete
+    from inspector.sources.keys import CapturedKeys, read_key_logs
     from inspector.sources.open import open_capture
 
     # Records refer to nothing that refers back, and the circle of a connection and its decoder is broken at its end:
@@ -101,21 +102,3 @@ class _Interrupt:
         again, self.came = self.came, True
         if self._waiting or again:
             raise KeyboardInterrupt
-
-
-def complete(source: Source, capture: CaptureRecord) -> None:
-    """Add what only the source knows."""
-    capture.files = [
-        File(file.path, file.format, file.compression, file.link_types, file.packets, file.bytes)
-        for file in source.files
-    ]
-    capture.problems = [Problem(p.file, p.offset, p.packet, p.what) for p in source.problems]
-    dropped = [file.dropped for file in source.files if file.dropped is not None]
-    if dropped:
-        capture.dropped = Dropped(_sum(d.kernel for d in dropped), _sum(d.interface for d in dropped))
-
-
-def _sum(counts: Iterator[int | None]) -> int | None:
-    """The sum of those that are known; None when none is."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None

@@ -28,7 +28,7 @@ _LATER = (
     "inspector.protocols.tls.waiting",
     "inspector.cli.judging",
     "inspector.cli.keeping",
-    "inspector.cli.keys",
+    "inspector.sources.keys",
     "inspector.cli.progress",
     "inspector.cli.read",
     "inspector.cli.reading",

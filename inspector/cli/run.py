@@ -124,8 +124,8 @@ class _Run:
     ) -> None:
         from inspector.cli.judging import Judging
         from inspector.cli.keeping import Keeping, rotation
-        from inspector.cli.keys import FollowedKeys
         from inspector.protocols.tls.keylog import KeyLog
+        from inspector.sources.keys import FollowedKeys
 
         self._command = command
         self._source = source
@@ -199,8 +199,8 @@ class _Run:
     def _inspect(self, on_connection: Callable[[Connection], None] | None = None, **others: object) -> Inspection:
         """Everything that is seen until the command and what it left behind are done."""
         from inspector.cli.read import engine_options
-        from inspector.cli.reading import complete
         from inspector.engine import Inspector
+        from inspector.sources.account import complete
 
         def told(connection: Connection) -> None:
             self._keyless.note(connection)

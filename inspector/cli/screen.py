@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from inspector.cli.reading import complete
 from inspector.errors import UsageError
 from inspector.records.event import EventRecord
 from inspector.report.json import json_report
 from inspector.report.screen.watched import Facts
+from inspector.sources.account import complete
 
 if TYPE_CHECKING:
     from inspector.cli.judging import Judging

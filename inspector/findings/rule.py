@@ -1,7 +1,8 @@
 """What a rule is: a code, what it measures, when it speaks, what it means, and the function that judges a case.
 
-One rule, or a tight family, is one file under `rules/`, each with a `RULE` (or `RULES`). `connspect explain` and the
-documentation are made from these texts, so they are written for the person who reads a report.
+One rule, or a tight family, is one file under `rules/`, each with its `RULES`. `connspect explain` and the
+documentation are made from these texts, so they are written for the person who reads a report. What is concluded from
+more than one endpoint's case (`hops`) is a FindingKind all the same.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ _T = TypeVar("_T")
 MAX_EVIDENCE = 12
 
 
-@dataclass(slots=True, frozen=True)
-class Rule:
-    """One kind of conclusion."""
+@dataclass(slots=True, frozen=True, kw_only=True)
+class FindingKind:
+    """One kind of conclusion, for the person who meets it."""
 
     code: str
     when: str
@@ -44,6 +45,12 @@ class Rule:
     """What it looks like in a report, with the cause that was behind it."""
     advice: str
     """What to do, in general."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Rule(FindingKind):
+    """A kind that is concluded from the connections of one endpoint."""
+
     judge: Callable[[Case], Iterator[Finding]]
     gather: Callable[[Sequence[Finding]], list[Finding]] | None = None
     """Makes fewer of its findings, of all endpoints, where several have one cause."""

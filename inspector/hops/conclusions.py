@@ -8,12 +8,36 @@ or a client's wish that reaches the server though it was meant for the proxy.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated, Any
 
+import msgspec
+from msgspec import Struct
+
+from inspector.findings.rule import FindingKind
 from inspector.hops.legs import Field, Hops, Legs, Message, Reuse
+from inspector.records.field import says
 from inspector.records.finding import Evidence, Finding, Severity, Suspect
 
-#: Requests a connection up to which a leg is taken for one that is not reused.
-NOT_REUSED = 1.2
+
+class HeaderChanged(Struct):
+    """What was measured."""
+
+    downstream: Annotated[
+        dict[str, dict[str, int]],
+        says("Of each changed field, as message and name: its values between client and proxy, and how often."),
+    ]
+    upstream: Annotated[dict[str, dict[str, int]], says("The same between proxy and server.")]
+    n: Annotated[int, says("Messages in which it was compared; of several fields, the most.")]
+
+
+class Thresholds(Struct, frozen=True):
+    """Numbers that decide."""
+
+    not_reused: Annotated[float, says("With so many requests a connection or fewer, a leg is not reused.")] = 1.2
+
+
+LIMITS = Thresholds()
+
 #: Fields whose change says something about connections.
 _TELLING = ("version", "Connection", "Keep-Alive", "Proxy-Connection")
 
@@ -31,19 +55,22 @@ def _of(legs: Legs) -> Iterator[Finding]:
         return
     severity: Severity = "info" if cost is None else "notice"
     title, advice = cost or (_plainly(legs), None)
+    measured: dict[str, Any] = msgspec.to_builtins(
+        HeaderChanged(
+            downstream={f"{one.message} {one.field}": one.downstream for one in changed},
+            upstream={f"{one.message} {one.field}": one.upstream for one in changed},
+            n=max((sum(one.verdicts.values()) for one in changed), default=legs.pairs),
+        )
+    )
     yield Finding(
-        code="hop-header-changed",
+        code=HEADER_CHANGED.code,
         severity=severity,
         endpoint=legs.downstream,
         client=None,
         connections=[],
         title=title,
         how=f"{legs.pairs:,} requests seen on both legs: {_listed(changed) or 'nothing was changed'}",
-        measured={
-            "downstream": {f"{one.message} {one.field}": one.downstream for one in changed},
-            "upstream": {f"{one.message} {one.field}": one.upstream for one in changed},
-            "n": max((sum(one.verdicts.values()) for one in changed), default=legs.pairs),
-        },
+        measured=measured,
         qualifiers=["few-samples"] if legs.pairs == 1 else [],
         evidence=[
             Evidence(sample.connection, sample.downstream, sample.time_ns, f"upstream packet {sample.upstream}")
@@ -94,7 +121,7 @@ def _says_close(values: dict[str, int]) -> bool:
 
 
 def _is_reused(reuse: Reuse) -> bool:
-    return reuse.per_connection > NOT_REUSED
+    return reuse.per_connection > LIMITS.not_reused
 
 
 def _plainly(legs: Legs) -> str:
@@ -129,3 +156,21 @@ def _suspects(fields: dict[tuple[Message, str], Field]) -> list[Suspect]:
         why = "HTTP/1.0 with Connection: close is how nginx up to 1.29.6 asks, unless it is told otherwise"
         return [Suspect("nginx", "proxy_http_version", "1.0", why)]
     return []
+
+
+HEADER_CHANGED = FindingKind(
+    code="hop-header-changed",
+    when="connspect hops found requests on both sides of a proxy, and Connection, Keep-Alive, Proxy-Connection or the "
+    "HTTP version differ between them; or the proxy opens connections where it need not",
+    severity="info; notice when connections are lost by it",
+    measured=HeaderChanged,
+    thresholds=LIMITS,
+    meaning="A connection is each side's own affair: a proxy has to drop Connection and what it names (RFC 9110 "
+    "section 7.6.1), and may set its own. What matters is what follows from it: a side on which a connection is opened "
+    "for each request although the other side keeps its own, or a client's close that reaches the server though it was "
+    "meant for the proxy.",
+    example="nginx with nothing but proxy_pass: requests to the server behind it say Connection: close, and each has a "
+    "connection of its own, while the client keeps one for all.",
+    advice="Let the proxy keep connections to the server: in nginx proxy_http_version 1.1; proxy_set_header Connection "
+    '""; and keepalive in the upstream block. Do not forward a client\'s Connection.',
+)

@@ -7,7 +7,7 @@ whole. The capture's own record (files, totals, skipped packets) is in each file
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -60,6 +60,16 @@ def tables() -> list[Table]:
     ]
 
 
+def arrow_tables(inspection: Inspection) -> dict[str, pa.Table]:
+    """All tables in memory, by name; nulls, units and metadata as in the files."""
+    return {
+        table.name: pa.Table.from_arrays(
+            _arrays(table, list(_rows(table.name, inspection))), schema=_schema(table, inspection)
+        )
+        for table in tables()
+    }
+
+
 def write_parquet(inspection: Inspection, folder: Path) -> None:
     """Write all tables into `folder`, which is made when it is not there. Raises UsageError when that fails."""
     parts: list[tuple[Path, Path]] = []
@@ -81,13 +91,20 @@ def write_parquet(inspection: Inspection, folder: Path) -> None:
 
 
 def _write(table: Table, inspection: Inspection, path: Path) -> None:
-    about = {"connspect": msgspec.json.encode({"version": __version__, "capture": inspection.capture})}
-    schema = schema_of(table.columns).with_metadata({"description": table.says, **about})
+    schema = _schema(table, inspection)
     rows = iter(_rows(table.name, inspection))
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         while group := list(islice(rows, _ROWS)):
-            arrays = [pa.array([c.value(row) for row in group], c.type) for c in table.columns]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            writer.write_table(pa.Table.from_arrays(_arrays(table, group), schema=schema))
+
+
+def _schema(table: Table, inspection: Inspection) -> pa.Schema:
+    about = {"connspect": msgspec.json.encode({"version": __version__, "capture": inspection.capture})}
+    return schema_of(table.columns).with_metadata({"description": table.says, **about})
+
+
+def _arrays(table: Table, rows: Sequence[Any]) -> list[pa.Array]:
+    return [pa.array([column.value(row) for row in rows], column.type) for column in table.columns]
 
 
 def _rows(name: str, inspection: Inspection) -> Iterable[Any]:

@@ -1,4 +1,4 @@
-"""A source made of packets in memory, for tests: the same batches as from a file, without a file."""
+"""Packets in memory as batches, and as a source: the same batches as from a file, without a file."""
 
 from __future__ import annotations
 
@@ -59,22 +59,29 @@ class MemorySource:
         self.position = 0
         done = 0
         while done < len(self._packets):
-            rows = min(self._batch_rows, BATCH_BOUNDARY - done % BATCH_BOUNDARY)
-            batch = self._batch(self._packets[done : done + rows], done + 1)
+            rows = room(done, self._batch_rows)
+            batch = batch_of(self._packets[done : done + rows], self._interfaces, done + 1)
             done += len(batch)
             self.position += len(batch.data)
             yield batch
 
-    def _batch(self, packets: list[Packet], first_packet: int) -> RawBatch:
-        captured = np.array([len(packet.data) for packet in packets], dtype=np.int64)
-        length = [len(packet.data) if packet.length is None else packet.length for packet in packets]
-        return RawBatch(
-            data=np.frombuffer(b"".join(packet.data for packet in packets), dtype=np.uint8),
-            position=np.cumsum(captured) - captured,
-            captured=captured,
-            length=np.maximum(np.array(length, dtype=np.int64), captured),
-            time_ns=np.array([packet.time_ns for packet in packets], dtype=np.int64),
-            interface=np.array([packet.interface for packet in packets], dtype=np.uint16),
-            interfaces=self._interfaces,
-            first_packet=first_packet,
-        )
+
+def batch_of(packets: Sequence[Packet], interfaces: Sequence[Interface], first_packet: int) -> RawBatch:
+    """Packets as one batch, the first of which has this number; no more than fit a batch (`room`)."""
+    captured = np.array([len(packet.data) for packet in packets], dtype=np.int64)
+    length = [len(packet.data) if packet.length is None else packet.length for packet in packets]
+    return RawBatch(
+        data=np.frombuffer(b"".join(packet.data for packet in packets), dtype=np.uint8),
+        position=np.cumsum(captured) - captured,
+        captured=captured,
+        length=np.maximum(np.array(length, dtype=np.int64), captured),
+        time_ns=np.array([packet.time_ns for packet in packets], dtype=np.int64),
+        interface=np.array([packet.interface for packet in packets], dtype=np.uint16),
+        interfaces=interfaces,
+        first_packet=first_packet,
+    )
+
+
+def room(packets_before: int, most: int = BATCH_ROWS) -> int:
+    """How many packets fit the next batch: it never spans a boundary."""
+    return min(most, BATCH_BOUNDARY - packets_before % BATCH_BOUNDARY)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from inspector.cli.keys import CapturedKeys, read_key_logs
 from inspector.errors import UsageError
 from inspector.protocols.tls.keylog import CLIENT_RANDOM, KeyLog
+from inspector.sources.keys import CapturedKeys, read_key_logs
 from inspector.sources.open import open_capture
 from inspector.sources.source import TLS_KEY_LOG
 from tests.cli.conftest import CAPTURES, NGINX, Run

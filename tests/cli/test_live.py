@@ -12,13 +12,13 @@ import pytest
 
 from inspector.cli import rights
 from inspector.cli.keeping import Keeping, rotation
-from inspector.cli.keys import FollowedKeys
 from inspector.cli.live import Capturing, key_logs
 from inspector.cli.options import Shared
 from inspector.cli.progress import LiveStatus
 from inspector.errors import UsageError
 from inspector.protocols.tls.keylog import CLIENT_RANDOM, MAX_LINE, KeyLog
 from inspector.sources import live
+from inspector.sources.keys import FollowedKeys
 from inspector.sources.live import NotPermittedError, interface_names
 from inspector.sources.memory import MemorySource
 from inspector.sources.pcapng_writer import Rotation

@@ -47,9 +47,9 @@ def _heading(recordings: int, right: int, wrong: int, quiet: int) -> Iterator[st
     )
     yield ""
     yield (
-        f"**{right:,} of {right + wrong:,} expected findings are told as expected.** In {quiet} recordings, most of them of "
-        "healthy traffic, nothing has to be found; nowhere is anything told above `info` that is neither expected nor "
-        "allowed there."
+        f"**{right:,} of {right + wrong:,} expected findings are told as expected.** In {quiet} recordings, most of "
+        "them of healthy traffic, nothing has to be found; nowhere is anything told above `info` that is neither "
+        "expected nor allowed there."
     )
     yield ""
     yield "`python -m tests.docs.proof` makes this page; the tests hold every line of it."

@@ -22,12 +22,12 @@ from captures.recorder.network import SERVER, Host, Network
 from captures.recorder.servers import Nginx
 from captures.recorder.tools import make_certificate
 from inspector.cli.judging import Judging
-from inspector.cli.keys import FollowedKeys
 from inspector.cli.screen import WatchedCapture
 from inspector.engine import Inspector, Options
 from inspector.inspection import Inspection
 from inspector.protocols.tls.keylog import KeyLog
 from inspector.report.screen.app import LiveScreen
+from inspector.sources.keys import FollowedKeys
 from inspector.sources.live import open_live
 
 COLUMNS, ROWS = 112, 24
