@@ -66,6 +66,14 @@ def test_h2_is_no_fallback() -> None:
     assert told(spoke_h2(), spoke_h2()) is None
 
 
+def test_h2_that_was_chosen_and_could_not_be_read() -> None:
+    finding = told(spoke("h2", "h2", protocol="tls"), spoke(None, "http/1.1"))
+    assert finding is not None
+    assert finding.connections == [1]
+    assert finding.evidence[0].what == "SYN: its ClientHello offers http/1.1"
+    assert finding.filter == "tcp.stream in {1} && (tcp.flags.syn == 1 || tls.handshake.type in {1, 2})"
+
+
 def test_nobody_was_seen_with_h2() -> None:
     assert told(spoke("http/1.1", "http/1.1"), spoke(None)) is None
 

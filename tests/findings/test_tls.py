@@ -57,6 +57,7 @@ def test_most_have_to_be_full(resumed: int, is_told: bool) -> None:
     assert (finding is not None) is is_told
     if finding is not None:
         assert finding.measured["resumed"] == 3
+        assert "3 of 6 TLS handshakes" in finding.title
 
 
 def test_connections_opened_before_the_ticket_came_cannot_resume() -> None:
@@ -73,6 +74,17 @@ def test_server_that_gives_no_tickets() -> None:
 
 def test_handshake_that_was_not_seen_is_not_full() -> None:
     assert full(*(shook(100 * i, resumed=None) for i in range(5))) is None
+
+
+def test_handshake_that_was_not_finished_or_whose_beginning_was_not_seen_counts_for_nothing() -> None:
+    failed, before = [shook(100 * i) for i in range(5)], [shook(100 * i) for i in range(5)]
+    for connection in failed[1:]:
+        assert connection.tls is not None
+        connection.tls.handshake_ns = None
+    for connection in before[1:]:
+        connection.opened.how = "mid-stream"
+    assert full(*failed) is None
+    assert full(*before) is None
 
 
 def test_ticket_is_of_use_to_its_owner_alone() -> None:
