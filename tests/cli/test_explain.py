@@ -37,7 +37,7 @@ def test_one_finding_is_told_in_full(code: str, run: Run) -> None:
     assert out.startswith(f" {code}\n")
     for text in (kind.meaning, kind.when, kind.severity, kind.example, kind.advice):
         assert text in out
-    for name in kind.measured.__struct_fields__:
+    for name in kind.measured.__struct_encode_fields__:
         assert re.search(rf"^ {{3}}(measured)? +{name} ", out, re.MULTILINE)
     for name in kind.thresholds.__struct_fields__:
         assert re.search(rf"^ {{3}}(thresholds)? +{name} +\S", out, re.MULTILINE)

@@ -69,7 +69,7 @@ def test_each_rule_has_its_page_and_each_page_its_place() -> None:
 def test_figures_that_findings_measure_are_told(code: str) -> None:
     (kind,) = (kind for kind in kinds() if kind.code == code)
     page = (DOCS / "findings" / f"{code}.md").read_text("utf-8")
-    assert all(f"| `{name}` |" in page for name in kind.measured.__struct_fields__)
+    assert all(f"| `{name}` |" in page for name in kind.measured.__struct_encode_fields__)
     assert all(text.rstrip().endswith(".") for text in (kind.meaning, kind.example, kind.advice))
 
 
