@@ -57,7 +57,7 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
     if view.connections and inspection.unlisted:
         yield f" {units.plural(inspection.unlisted, 'unanswered connection')} more: counted above, not listed"
     if history is not None:
-        yield from _let_go(history)
+        yield from let_go(history)
     if view.events and inspection.events:
         yield ""
         yield from event_list(inspection.events, inspection.capture.first_ns or 0, screen)
@@ -95,7 +95,7 @@ def reuse_text(findings: Sequence[Finding]) -> str:
     return f"{figures}: {avoidable:,} avoidable, {where}; {units.duration(handshake_ns)} of handshakes."
 
 
-def _let_go(history: History) -> Iterator[str]:
+def let_go(history: History) -> Iterator[str]:
     """What is not listed any more."""
     if history.connections:
         older = units.plural(history.connections, "older connection is", "older connections are")
