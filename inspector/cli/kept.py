@@ -10,12 +10,16 @@ from inspector.records.event import EventRecord
 #: Events that are kept of one connection (its last ones), and of all together, those of the connections that began
 #: first going first.
 EVENTS_OF_ONE, EVENTS_OF_ALL = 4_096, 200_000
+#: Those that a page may tell.
+EVENTS_OF_PAGE = 400_000
 
 
 class KeptEvents:
     """The events of connections, as far as they are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        """`most` of all together; EVENTS_OF_ALL, unless given."""
+        self._most = EVENTS_OF_ALL if most is None else most
         self._kept: dict[int, deque[EventRecord]] = {}
         self._gone: dict[int, int] = {}
         """How many of a connection's events are kept no more."""
@@ -31,7 +35,7 @@ class KeptEvents:
         else:
             self._count += 1
         of_one.append(event)
-        while self._count > EVENTS_OF_ALL and len(self._kept) > 1:
+        while self._count > self._most and len(self._kept) > 1:
             oldest = next(iter(self._kept))
             self._count -= len(self._kept.pop(oldest))
             self._gone.pop(oldest, None)
