@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from inspector.inspection import Inspection
 from inspector.records.capture import CaptureRecord
@@ -112,15 +112,12 @@ def _notes(inspection: Inspection) -> Iterator[str]:
         yield f"Problem: {problem_text(problem)}"
     if inspection.anomalies:
         most_first = sorted(inspection.anomalies.items(), key=lambda item: (-item[1], item[0]))
-        yield f"Anomalies: {', '.join(units.times(code, n) for code, n in most_first)}"
+        yield f"Anomalies: {', '.join(units.times(printable(code), n) for code, n in most_first)}"
 
 
 def _moment(ns: int) -> str:
     """A time of day, UTC, to the millisecond."""
-    try:
-        moment = datetime.fromtimestamp(ns // 1_000_000_000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return f"{ns} ns since 1970"
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=ns // 1_000_000_000)
     return f"{moment:%Y-%m-%d %H:%M:%S}.{ns // 1_000_000 % 1_000:03} UTC"
 
 

@@ -55,7 +55,7 @@ def page_data(inspection: Inspection, events_of: EventsOf) -> PageData:
         "origin": str(origin),
         "span": max(0, (inspection.capture.last_ns or origin) - origin),
         "single": len(inspection.capture.files) == 1,
-        "file": inspection.capture.files[0].path if len(inspection.capture.files) == 1 else None,
+        "file": strings(inspection.capture.files[0].path) if len(inspection.capture.files) == 1 else None,
         "servers": servers.columns(strings),
         "connections": _connections(connections, servers, strings, origin),
         "exchanges": exchanges,

@@ -59,7 +59,7 @@ class Story {
   body(row) {
     const story = storyOf.get(row);
     if (!story) {
-      const file = data.file === null ? "FILE" : data.file;
+      const file = data.file === null ? "FILE" : strings[data.file];
       const text = `Its events are not on this page. 'connspect show ${file} ${connections.id[row]}' tells them.`;
       return [element("p", "", text), this.exchangeTable(row)];
     }
