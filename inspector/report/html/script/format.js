@@ -64,6 +64,12 @@ function tickText(ns, step) {
   return `${whole.replace(/\B(?=(\d{3})+$)/g, ",")}${fraction ? "." + fraction : ""} ${name}`;
 }
 
+// The place that is so many steps further in a list; from nowhere, its beginning or its end.
+function stepped(length, place, by) {
+  const from = place < 0 ? (by === Infinity ? 0 : -by) : place;
+  return Math.max(0, Math.min(length - 1, from + by));
+}
+
 function element(tag, className, ...content) {
   const made = document.createElement(tag);
   if (className) made.className = className;

@@ -116,7 +116,7 @@ class Page {
 
   neighbour(row, by) {
     const order = this.table.order;
-    const next = order[Math.max(0, Math.min(order.length - 1, order.indexOf(row) + by))];
+    const next = order[stepped(order.length, order.indexOf(row), by)];
     if (next !== undefined) this.open(next);
   }
 

@@ -142,8 +142,7 @@ class Table {
     if (event.key in steps && this.order.length) {
       event.preventDefault();
       const at = this.chosen === null ? -1 : this.order.indexOf(this.chosen);
-      const next = at < 0 ? 0 : Math.max(0, Math.min(this.order.length - 1, at + steps[event.key]));
-      this.act.choose(this.order[next]);
+      this.act.choose(this.order[stepped(this.order.length, at, steps[event.key])]);
     } else if ((event.key === "Enter" || event.key === " ") && this.chosen !== null) {
       event.preventDefault();
       this.act.open(this.chosen);

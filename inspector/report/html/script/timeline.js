@@ -80,7 +80,8 @@ class Timeline {
     if (to - from > 0.6 * (this.last - this.first)) this.whole();
     else this.look(from - 0.05 * (to - from), to + 0.05 * (to - from));
     const [group, lane] = this.layout.places.get(rows[0]);
-    this.box.scrollTop = group.top - RULER + lane * LANE;
+    const y = group.top + HEAD + lane * LANE - this.box.scrollTop;
+    if (y < RULER + HEAD || y > this.height / 2) this.box.scrollTop = group.top - RULER + lane * LANE;
   }
 
   zoom(factor, around) {
@@ -281,8 +282,7 @@ class Timeline {
   step(by) {
     if (!this.order.length) return;
     const at = this.look_.chosen === null ? -1 : this.order.indexOf(this.look_.chosen);
-    const next = at < 0 ? 0 : Math.max(0, Math.min(this.order.length - 1, at + by));
-    this.act.choose(this.order[next]);
+    this.act.choose(this.order[stepped(this.order.length, at, by)]);
   }
 }
 
