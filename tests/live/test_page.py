@@ -32,20 +32,25 @@ RECORDINGS = ("nginx-idle", "requests-get-loop", "envoy-h2-drain", "race-after",
 
 #: Heights of script/lanes.js: the ruler, a server's head, a lane.
 RULER, HEAD, LANE = 24, 24, 18
-#: Of http/1.1 in page.css, in the light.
-BLUE = [0, 114, 178]
+#: Of http/1.1, of text and marks, and of races in page.css, in the light.
+BLUE, DARK, VERMILION = [0, 114, 178], [28, 33, 38], [213, 94, 0]
 
-_PIXELS = """([top, colour]) => {
+#: Where a lane has pixels of a colour, right of its label: [from, to] for each run of columns.
+_RUNS = """([top, colour]) => {
   const canvas = document.getElementById("lines");
   const copy = new OffscreenCanvas(canvas.width, 18);
   const context = copy.getContext("2d", { willReadFrequently: true });
   context.drawImage(canvas, 0, -top);
   const pixels = context.getImageData(0, 0, canvas.width, 18).data;
-  let found = 0;
-  for (let at = 0; at < pixels.length; at += 4) {
-    if (colour.every((value, channel) => pixels[at + channel] === value)) found += 1;
+  const isThere = (x, y) => colour.every((value, channel) => pixels[4 * (y * canvas.width + x) + channel] === value);
+  const runs = [];
+  for (let x = 180; x < canvas.width; x++) {
+    if (!Array.from({ length: 18 }, (_, y) => y).some((y) => isThere(x, y))) continue;
+    const last = runs[runs.length - 1];
+    if (last && x - last[1] < 3) last[1] = x;
+    else runs.push([x, x]);
   }
-  return found;
+  return runs;
 }"""
 
 
@@ -74,11 +79,15 @@ class Opened:
         """Whatever is to be drawn, is."""
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
-    def pixels(self, lane: int) -> int:
-        """Pixels of http/1.1's colour in a lane of the first server."""
+    def runs(self, lane: int, colour: list[int]) -> list[list[int]]:
+        """Where a lane of the first server has pixels of a colour, from left to right."""
         self.settled()
-        found: int = self.page.evaluate(_PIXELS, [RULER + HEAD + lane * LANE, BLUE])
+        found: list[list[int]] = self.page.evaluate(_RUNS, [RULER + HEAD + lane * LANE, colour])
         return found
+
+    def pixels(self, lane: int) -> int:
+        """Columns with http/1.1's colour in a lane of the first server."""
+        return sum(to - begin + 1 for begin, to in self.runs(lane, BLUE))
 
     def click_lane(self, lane: int) -> None:
         timeline = self.page.locator("#timeline")
@@ -165,6 +174,24 @@ def test_a_page_opens_without_trouble(name: str, scheme: str, width: int, height
     opened.click_lane(0)
     assert page.locator("#story").is_visible()
     assert page.locator("#story tr").count() > 4
+
+
+def test_marks_stand_where_something_happened(show: Pages) -> None:
+    """Three PINGs, two GOAWAYs, the close; and a request behind a close."""
+    left, right = 176, 26
+    span_ns = 4_662_488_000
+    drawn = show.capture(recorded("envoy-h2-pings"))
+    width = drawn.page.evaluate("document.getElementById('lines').width") - left - right
+    seconds = (1.056258, 2.057532, 3.054790, 3.608409, 4.009288, 4.557987)
+    expected = [left + (at * 1e9 / span_ns + 0.015) / 1.03 * width for at in seconds]
+    middles = [(begin + to + 1) / 2 for begin, to in drawn.runs(0, DARK)]
+    assert middles == pytest.approx(expected, abs=2)
+    race = show.capture(recorded("race-after"))
+    mark, close = race.runs(0, VERMILION), race.runs(0, DARK)
+    assert close[-1][1] < mark[0][0] < mark[-1][1] < close[-1][1] + 20
+    quiet = show.capture(recorded("nginx-idle"))
+    assert [len(quiet.runs(lane, DARK)) for lane in range(6)] == [1] * 6
+    assert quiet.runs(0, VERMILION) == []
 
 
 def test_a_finding_shows_its_connections(show: Pages) -> None:

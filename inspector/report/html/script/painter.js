@@ -59,7 +59,7 @@ class Painter {
 
   ticks() {
     const { from, to, width } = this.view;
-    const step = niceStep(to - from, Math.max(2, width / 95));
+    const step = niceStep(to - from, Math.max(2, width / 80));
     const ticks = [];
     for (let number = Math.ceil(from / step); number * step <= to; number++) ticks.push(number * step);
     this.step = step;
@@ -245,9 +245,10 @@ class Painter {
       const at = this.x(marks.at[place]);
       // Beside the close, not below it.
       const x = !isPing && Math.abs(at - close) < BESIDE ? close - BESIDE : at;
+      // PINGs in the same pixels are one.
       if (isPing && x - behind < 3) continue;
+      if (isPing) behind = x;
       (isPing ? drawPing : drawGoaway)(context, marks.by[place], x, y);
-      behind = x;
     }
     const start = connections.start[row];
     for (let place = exchangesFrom[row]; place < exchangesFrom[row + 1]; place++) {

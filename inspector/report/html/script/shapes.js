@@ -77,7 +77,7 @@ function drawGoaway(context, by, x, y) {
 
 // A tick above the line by the client, below it by the server.
 function drawPing(context, by, x, y) {
-  path(context, [x, y], [x, by === CLIENT ? y - 8 : y + 8]);
+  path(context, [x, y], [x, by === CLIENT ? y - 9 : y + 9]);
   context.lineWidth = 2;
   context.strokeStyle = colours.text;
   context.stroke();

@@ -37,6 +37,8 @@ class Table {
     this.body = document.getElementById("rows");
     this.act = act;
     this.rows = [];
+    this.order = [];
+    this.lines = new Map();
     this.sorted = 0;
     this.isDescending = false;
     this.chosen = null;
@@ -90,7 +92,14 @@ class Table {
     });
     this.box.setAttribute("aria-rowcount", String(this.order.length + 1));
     this.body.style.height = `${Math.max(1, this.order.length) * ROW}px`;
+    this.clear();
     this.fill();
+  }
+
+  // No lines any more: their order has changed.
+  clear() {
+    this.lines = new Map();
+    this.body.replaceChildren(...(this.order.length ? [] : [element("p", "quiet", "No connection matches.")]));
   }
 
   choose(row) {
@@ -110,26 +119,30 @@ class Table {
   fill(from, to) {
     const first = from === undefined ? Math.max(0, Math.floor(this.box.scrollTop / ROW) - 6) : from;
     const last = to === undefined ? Math.ceil((this.box.scrollTop + this.box.clientHeight) / ROW) + 6 : to;
-    const lines = this.order.slice(first, last).map((row, number) => this.line(row, first + number));
-    if (!this.order.length) lines.push(element("p", "quiet", "No connection matches."));
-    this.body.replaceChildren(...lines);
-    const isThere = this.chosen !== null && this.body.querySelector(`[data-row="${this.chosen}"]`);
-    if (isThere) this.box.setAttribute("aria-activedescendant", `row-${this.chosen}`);
+    const wanted = this.order.slice(first, last);
+    // Lines that stay in sight are kept: making them is what takes time.
+    const kept = this.lines;
+    this.lines = new Map(wanted.map((row, number) => [row, kept.get(row) || this.line(row, first + number)]));
+    for (const [row, line] of kept) if (!this.lines.has(row)) line.remove();
+    for (const [row, line] of this.lines) {
+      line.setAttribute("aria-selected", String(row === this.chosen));
+      if (!line.isConnected) this.body.append(line);
+    }
+    if (this.lines.has(this.chosen)) this.box.setAttribute("aria-activedescendant", `row-${this.chosen}`);
     else this.box.removeAttribute("aria-activedescendant");
   }
 
   line(row, place) {
-    const line = element("div", "row");
+    const line = element("div", place % 2 ? "row odd" : "row");
     line.id = `row-${row}`;
     line.dataset.row = String(row);
     line.setAttribute("role", "row");
     line.setAttribute("aria-rowindex", String(place + 2));
-    line.setAttribute("aria-selected", String(row === this.chosen));
     line.style.top = `${place * ROW}px`;
     for (const column of COLUMNS) {
       const cell = element("div", this.style(column), column.text(row));
       cell.setAttribute("role", "gridcell");
-      cell.title = cell.textContent;
+      if (!column.number) cell.title = cell.textContent;
       line.append(cell);
     }
     return line;
@@ -155,6 +168,7 @@ class Table {
   print() {
     const shown = Math.min(PRINTED, this.order.length);
     this.body.style.height = `${Math.max(1, shown) * ROW}px`;
+    this.clear();
     this.fill(0, shown);
     const more = this.order.length - shown;
     const text = more ? `… and ${count(more)} more: the first ${count(shown)} are printed` : "";
