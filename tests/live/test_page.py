@@ -5,7 +5,6 @@ What is drawn on the timeline is read from its pixels: lanes are where script/la
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.generate import generate
+from bench.page import CHROMIUM, launched
 from inspector.cli.main import main
 from tests.recordings import CAPTURES
 from tests.report.html.hostile import CONNECTION, HOST, MARKER, TARGET, hostile_capture
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--no-first-run"),
-)
 RECORDINGS = ("nginx-idle", "requests-get-loop", "envoy-h2-drain", "race-after", "urllib3-pool-threads")
 
 #: Heights of script/lanes.js: the ruler, a server's head, a lane.
@@ -54,13 +49,29 @@ _RUNS = """([top, colour]) => {
 }"""
 
 
+#: How many boxes stand one above the other halfway through a lane, by the runs of a colour from top to bottom.
+_LAYERS = """([top, colour, share]) => {
+  const canvas = document.getElementById("lines");
+  const context = new OffscreenCanvas(1, 18).getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, -Math.round(176 + share * (canvas.width - 202)), -top);
+  const pixels = context.getImageData(0, 0, 1, 18).data;
+  let runs = 0, was = false;
+  for (let y = 0; y < 18; y++) {
+    const is = colour.every((value, channel) => pixels[4 * y + channel] === value);
+    if (is && !was) runs += 1;
+    was = is;
+  }
+  return runs;
+}"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
     if not Path(CHROMIUM).exists():
         pytest.skip(f"programs are missing: chromium ({CHROMIUM})")
     with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        started = launched(driver)
         yield started
         started.close()
 
@@ -192,6 +203,16 @@ def test_marks_stand_where_something_happened(show: Pages) -> None:
     quiet = show.capture(recorded("nginx-idle"))
     assert [len(quiet.runs(lane, DARK)) for lane in range(6)] == [1] * 6
     assert quiet.runs(0, VERMILION) == []
+
+
+def test_streams_at_the_same_time_are_set_apart(show: Pages) -> None:
+    """A box that waits has its colour along its upper and its lower edge."""
+    green, lane = [0, 158, 115], RULER + HEAD
+    limited = show.capture(recorded("h2-limited"))
+    # At first one, with the connection's line below it; then two at a time, by the server's limit.
+    assert [limited.page.evaluate(_LAYERS, [lane, green, share]) for share in (0.1, 0.3, 0.7)] == [3, 4, 4]
+    pool = show.capture(recorded("urllib3-pool-threads"))
+    assert pool.page.evaluate(_LAYERS, [lane, BLUE, 0.1]) == 2
 
 
 def test_a_finding_shows_its_connections(show: Pages) -> None:

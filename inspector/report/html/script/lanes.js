@@ -88,6 +88,29 @@ function sink(heap) {
   }
 }
 
+// Exchanges of one connection that run at the same time, as HTTP/2 has them, are set one above the other, at most so many.
+const TRACKS = 3;
+const tracks = new Map();
+
+// Of a row: how many tracks it has, and the track of each of its exchanges.
+function tracksOf(row) {
+  if (!tracks.has(row)) tracks.set(row, laid(exchangesFrom[row], exchangesFrom[row + 1]));
+  return tracks.get(row);
+}
+
+function laid(first, last) {
+  const numbers = new Uint8Array(last - first);
+  const ends = [];
+  for (let place = first; place < last; place++) {
+    const begin = exchanges.begin[place];
+    let track = ends.findIndex((end) => end <= begin);
+    if (track < 0) track = ends.length < TRACKS ? ends.length : ends.indexOf(Math.min(...ends));
+    ends[track] = Math.max(ends[track] || 0, begin + exchanges.finish[place]);
+    numbers[place - first] = track;
+  }
+  return { count: Math.max(1, ends.length), numbers };
+}
+
 // The place in a lane of the last row that began by then; -1 where none had.
 function lastBegun(lane, time) {
   let low = 0;

@@ -75,7 +75,9 @@ class Page {
     this.listed = members === null ? this.rows : this.rows.filter((row) => members[row]);
     this.timeline.show(this.rows, members);
     this.table.show(this.listed);
-    this.charts.show(this.listed);
+    // They tell the whole: whoever types has finished first.
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.charts.show(this.listed), 150);
     for (const one of document.querySelectorAll("[data-finding]")) {
       const isChosen = Number(one.dataset.finding) === this.finding;
       one.setAttribute("aria-pressed", String(isChosen));

@@ -196,45 +196,45 @@ class Painter {
   }
 
   exchanges(row, y) {
-    const { context, view } = this;
+    const { view } = this;
     const start = connections.start[row];
-    const [first, last] = [exchangesFrom[row], exchangesFrom[row + 1]];
-    const colour = protocolColour(protocolOf(row));
-    let behind = -Infinity;
-    const alpha = context.globalAlpha;
-    for (let place = first; place < last; place++) {
+    const first = exchangesFrom[row];
+    const { count: several, numbers } = tracksOf(row);
+    const tall = several === 1 ? BOX : Math.floor((BOX + 2 - several) / several) + 1;
+    const behind = new Array(several).fill(-Infinity);
+    this.context.fillStyle = protocolColour(protocolOf(row));
+    for (let place = first; place < exchangesFrom[row + 1]; place++) {
       const begin = start + exchanges.begin[place];
       const end = begin + exchanges.finish[place];
       if (begin > view.to || end < view.from) continue;
+      const track = numbers[place - first];
       const [from, to] = this.inSight(this.x(begin), Math.max(this.x(end), this.x(begin) + LEAST_BOX));
       // Boxes side by side in the same pixels are one.
-      if (to <= behind) continue;
+      if (to <= behind[track]) continue;
+      behind[track] = to;
+      const top = y - Math.ceil((several * (tall + 1) - 1) / 2) + track * (tall + 1);
       const respond = exchanges.respond[place];
-      context.fillStyle = colour;
-      context.fillRect(from, y - BOX / 2, Math.max(LEAST_BOX, to - from), BOX);
-      if (respond !== null && to - from > 8) this.waited(from, Math.min(to, this.x(begin + respond)), y);
-      if (to - from > 8) this.edge(from, to - from, y);
-      context.globalAlpha = alpha;
-      behind = to;
+      this.box(from, to, top, tall, respond === null ? from : Math.min(to, this.x(begin + respond)));
     }
   }
 
-  // The part of an exchange before its response began is lighter.
-  waited(from, to, y) {
-    if (to - from < 1) return;
+  // An exchange; what of it was before its response began is lighter.
+  box(from, to, top, tall, responded) {
     const { context } = this;
-    const alpha = context.globalAlpha;
-    context.globalAlpha = 0.45 * alpha;
-    context.fillStyle = colours.ground;
-    context.fillRect(from + 1, y - BOX / 2 + 1, to - from - 1, BOX - 2);
-    context.globalAlpha = alpha;
-  }
-
-  edge(x, width, y) {
-    const { context } = this;
+    const width = Math.max(LEAST_BOX, to - from);
+    context.fillRect(from, top, width, tall);
+    if (width <= 8) return;
+    const [alpha, colour] = [context.globalAlpha, context.fillStyle];
+    if (responded - from >= 1) {
+      context.globalAlpha = 0.45 * alpha;
+      context.fillStyle = colours.ground;
+      context.fillRect(from + 1, top + 1, responded - from - 1, tall - 2);
+      context.globalAlpha = alpha;
+      context.fillStyle = colour;
+    }
     context.strokeStyle = colours.ground;
     context.lineWidth = 1;
-    context.strokeRect(x - 0.5, y - BOX / 2 - 0.5, width + 1, BOX + 1);
+    context.strokeRect(from - 0.5, top - 0.5, width + 1, tall + 1);
   }
 
   marks(row, close, y) {
