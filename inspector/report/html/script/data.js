@@ -79,9 +79,9 @@ function wasOpen(row) {
   return !["unanswered", "half-open"].includes(openingOf(row));
 }
 
-// To where it lived: the first FIN or RST, or the end of the capture.
+// To where it lived: the first FIN or RST, or the end of the capture. Clocks that were set back do not turn it round.
 function closeOf(row) {
-  if (isClosed(row)) return connections.at[row];
+  if (isClosed(row)) return Math.max(connections.start[row], connections.at[row]);
   return wasOpen(row) ? Math.max(data.span, connections.end[row]) : connections.end[row];
 }
 
