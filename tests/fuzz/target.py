@@ -198,10 +198,13 @@ def _check_texts(inspection: Inspection) -> None:
 
 def _check_page(inspection: Inspection) -> None:
     """The page's data can be made, with the stories of the first connections, and has text that is safe to show."""
-    told = frozenset(connection.id for connection in inspection.connections[:STORIES])
+    told: dict[int, list[EventRecord]] = {connection.id: [] for connection in inspection.connections[:STORIES]}
+    for event in inspection.events:
+        if event.connection in told:
+            told[event.connection].append(event)
 
     def events_of(number: int) -> tuple[list[EventRecord], int]:
-        return [event for event in inspection.events if number in told and event.connection == number], 0
+        return told.get(number, []), 0
 
     page = page_data(inspection, events_of)
     require(all(text.isprintable() for text in page.columns["strings"]), "text of the page is escaped")
