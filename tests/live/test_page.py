@@ -5,6 +5,7 @@ What is drawn on the timeline is read from its pixels: lanes are where script/la
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -408,3 +409,13 @@ def test_twenty_thousand_connections(show: Pages) -> None:
     page.keyboard.press("Escape")
     page.locator("#search").fill("#12345 ")
     assert opened.count() == "1 of 20,000 connections"
+    # A pixel is many connections wide: how many were open at once is not counted in pixels.
+    assert main(["read", "-q", "-T", "json", "-o", str(show.folder / "report.json"), str(capture)]) == 0
+    endpoints = json.loads((show.folder / "report.json").read_text("utf-8"))["endpoints"]
+    page.get_by_role("button", name="Whole capture").click()
+    for endpoint in endpoints:
+        page.locator("#search").fill(f"{endpoint['ip']}:80")
+        opened.settled()
+        assert opened.count() == "10,000 of 20,000 connections"
+        most = f"at most {endpoint['max_open_at_once']} open at once"
+        assert most in page.locator("#window").inner_text()

@@ -12,6 +12,19 @@ class Overview {
     canvas.addEventListener("pointercancel", () => (this.dragged = null));
   }
 
+  // The most of these connections that were open at one time.
+  atOnce(rows) {
+    const lived = rows.filter((row) => wasOpen(row) && openingOf(row) !== "refused");
+    const begins = Float64Array.from(lived, (row) => connections.start[row]).sort();
+    const ends = Float64Array.from(lived, closeOf).sort();
+    let most = 0;
+    for (let begun = 0, ended = 0; begun < begins.length; begun++) {
+      while (ends[ended] <= begins[begun]) ended += 1;
+      most = Math.max(most, begun + 1 - ended);
+    }
+    return most;
+  }
+
   // For each pixel, how many of these connections are open at some time in it.
   measure(rows, width) {
     const changes = new Int32Array(width + 2);
@@ -31,14 +44,15 @@ class Overview {
     const context = sized(this.canvas, width, height);
     const { left, right } = this.timeline.margins(width);
     const inside = Math.max(1, Math.floor(width - left - right));
+    if (this.rows !== rows) this.most = this.atOnce(rows);
     if (this.rows !== rows || this.inside !== inside) {
       this.open = this.measure(rows, inside);
-      this.most = this.open.reduce((most, open) => Math.max(most, open), 1);
+      this.tallest = this.open.reduce((most, open) => Math.max(most, open), 1);
       [this.rows, this.inside] = [rows, inside];
     }
     context.fillStyle = colours.quiet;
     this.open.forEach((open, x) => {
-      const tall = open ? Math.max(1, (open / this.most) * (height - 8)) : 0;
+      const tall = open ? Math.max(1, (open / this.tallest) * (height - 8)) : 0;
       context.fillRect(left + x, height - tall, 1, tall);
     });
     this.chosen(context, left, inside, height);
