@@ -14,10 +14,10 @@ pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 help:
 	@echo "make demo          install into a fresh $(VENV) and report on a capture that ships"
 	@echo "make test          types, lint, formatting, import order, tests"
-	@echo "make test-live     tests with real servers; needs root and the programs of captures/README.md"
+	@echo "make test-live     tests with real servers and a browser; needs root, chromium and the programs of captures/README.md"
 	@echo "make docs          the handbook into site/, warnings being errors"
 	@echo "make packages      sdist and wheel into dist/, checked"
-	@echo "make screenshots   the README's pictures of the screen, of a real capture; needs root, nginx and curl"
+	@echo "make screenshots   the README's pictures of the screen and the page; needs root, nginx, curl and chromium"
 	@echo "make conformance   compare with tshark on the captures in CONFORMANCE ($(CONFORMANCE))"
 	@echo "make bench         time and memory against tshark and tcptrace"
 	@echo "make fuzz          mutated captures for MINUTES ($(MINUTES)); TARGET=tls, http2 or websocket for one protocol"
@@ -48,6 +48,7 @@ packages: $(VENV)/installed-dev
 
 screenshots: $(VENV)/installed-dev
 	$(bin)/python -m tests.live.screenshots docs
+	$(bin)/python -m tests.live.page_picture docs
 
 # tests/packets compares columns with Scapy on these captures, too; the laws over batch sizes hold on them.
 conformance: $(VENV)/installed-dev

@@ -1,7 +1,8 @@
 """`python -m bench`: connspect against tshark and tcptrace, whole process against whole process, in one run.
 
 Exit status 1 when a required figure is missed. `python -m bench stages CAPTURE` times the stages inside one process,
-`python -m bench live` compares what is seen of live traffic, `python -m bench day` watches memory over a day of it.
+`python -m bench live` compares what is seen of live traffic, `python -m bench day` watches memory over a day of it,
+`python -m bench page` opens the page of 20,000 connections in a browser.
 """
 
 from __future__ import annotations
@@ -118,6 +119,10 @@ def main(arguments: list[str]) -> int:
         from bench.day import main as day
 
         return day(arguments[1:])
+    if arguments[:1] == ["page"]:
+        from bench.page import main as page
+
+        return page(arguments[1:])
     options = _options(arguments)
     for tool in tools.missing():
         print(f"{tool} is not installed: nothing is compared with it", file=sys.stderr)

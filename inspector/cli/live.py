@@ -91,7 +91,7 @@ def watch(capturing: Capturing, shared: Shared) -> int:
 
     shared.check()
     if shared.format == "parquet":
-        raise UsageError("--format parquet: live writes table, json and ndjson; keep packets with -w, and read them")
+        raise UsageError("--format parquet: live writes no tables; keep packets with -w, and read them")
     files = rotation(capturing.rotation)
     if capturing.write is None and (capturing.rotation or capturing.embed_keys):
         raise UsageError(f"{'--embed-keys' if capturing.embed_keys else '-b'}: only with -w FILE")
@@ -107,7 +107,7 @@ def watch(capturing: Capturing, shared: Shared) -> int:
             shared.warn(f"metrics at {serving.url}")
         output = stack.enter_context(open_output(shared.output, as_it_comes=shared.format == "ndjson"))
         keeping = stack.enter_context(Keeping(source, capturing, files))
-        report = {"table": _table, "json": _json, "ndjson": _ndjson}[shared.format]
+        report = {"table": _table, "json": _json, "ndjson": _ndjson, "html": _html}[shared.format]
         running = _Running(source, keeping, capturing, shared, output, voice, serving, Judging(source))
         inspection = report(running)
     if running.error is not None:
@@ -232,6 +232,18 @@ def _ndjson(running: _Running) -> Inspection:
 
         inspection = _inspect(running, options, after_batch)
     writer.finish(inspection)
+    return inspection
+
+
+def _html(running: _Running) -> Inspection:
+    from inspector.cli.kept import EVENTS_OF_PAGE, KeptEvents
+    from inspector.report.html.page import html_report
+
+    kept = KeptEvents(EVENTS_OF_PAGE)
+    with _status(running) as status:
+        inspection = _inspect(running, _options(running.shared, events=True, on_event=kept.add), status)
+    for piece in html_report(inspection, kept.of):
+        running.output.write(piece)
     return inspection
 
 

@@ -15,7 +15,6 @@ from inspector.cli.selection import Selection, canonical_host
 from inspector.errors import UsageError
 
 Format = Literal["table", "json", "ndjson", "html", "parquet"]
-BUILT_FORMATS = ("table", "json", "ndjson", "parquet")
 
 _REPORT, _SELECT, _READ = "What is written", "Which connections are reported", "How it is read"
 
@@ -27,7 +26,7 @@ _OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
             "type": click.Choice(["table", "json", "ndjson", "html", "parquet"]),
             "default": "table",
             "show_default": True,
-            "help": "table for people, json for programs, ndjson as it is read, parquet for SQL; html: not built yet.",
+            "help": "table for people, json for programs, ndjson as it is read, html for a browser, parquet for SQL.",
         },
     ),
     (
@@ -124,8 +123,6 @@ class Shared:
 
     def check(self) -> None:
         """Refuse what is not built yet, or means nothing together (UsageError)."""
-        if self.format not in BUILT_FORMATS:
-            raise UsageError(f"--format {self.format}: not built yet; there are {', '.join(BUILT_FORMATS)}")
         if self.jobs > 1:
             raise UsageError(f"--jobs {self.jobs}: not built yet; leave it out to read in one process")
         if self.events and self.format == "json":

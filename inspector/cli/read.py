@@ -23,7 +23,8 @@ def read_captures(paths: Sequence[str], shared: Shared) -> int:
     if shared.format == "parquet":
         return _read_parquet(paths, shared)
     with open_output(shared.output) as output:
-        return {"table": _read_table, "json": _read_json, "ndjson": _read_ndjson}[shared.format](paths, shared, output)
+        formats = {"table": _read_table, "json": _read_json, "ndjson": _read_ndjson, "html": _read_html}
+        return formats[shared.format](paths, shared, output)
 
 
 def show_connection(path: str, number: int, shared: Shared) -> int:
@@ -87,6 +88,19 @@ def _read_ndjson(paths: Sequence[str], shared: Shared, output: Output) -> int:
     options = engine_options(shared)(on_connection=writer.connection, on_event=on_event)
     inspection, status = inspect_captures(paths, options, shared, output)
     writer.finish(inspection)
+    _warn_of_problems(inspection, shared)
+    return status
+
+
+def _read_html(paths: Sequence[str], shared: Shared, output: Output) -> int:
+    from inspector.cli.kept import EVENTS_OF_PAGE, KeptEvents
+    from inspector.report.html.page import html_report
+
+    kept = KeptEvents(EVENTS_OF_PAGE)
+    options = engine_options(shared)(events=True, on_event=kept.add)
+    inspection, status = inspect_captures(paths, options, shared, output)
+    for piece in html_report(inspection, kept.of):
+        output.write(piece)
     _warn_of_problems(inspection, shared)
     return status
 

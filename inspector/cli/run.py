@@ -51,7 +51,7 @@ def run_command(command: Sequence[str], interfaces: tuple[str, ...], folder: str
     """Run a command and report on its connections; its exit status. `folder`: where capture and keys are kept."""
     shared.check()
     if shared.format == "parquet":
-        raise UsageError("--format parquet: run writes table, json and ndjson; keep packets with --keep, and read them")
+        raise UsageError("--format parquet: run writes no tables; keep packets with --keep, and read them")
     return keep(
         command,
         lambda channel: _sniff(command, interfaces, folder, shared, channel),
@@ -148,7 +148,7 @@ class _Run:
 
     def report(self) -> None:
         """Watch until the command has ended, then say what was seen."""
-        formats = {"table": self._table, "json": self._json, "ndjson": self._ndjson}
+        formats = {"table": self._table, "json": self._json, "ndjson": self._ndjson, "html": self._html}
         inspection = formats[self._shared.format]()
         if self._shared.format != "table" or self._shared.output is not None:
             for problem in inspection.capture.problems:
@@ -185,6 +185,19 @@ class _Run:
         on_event = writer.event if self._shared.events else None
         inspection = self._inspect(writer.connection, on_event=on_event)
         writer.finish(inspection)
+        self._output.flush()
+        self._tell(inspection)
+        return inspection
+
+    def _html(self) -> Inspection:
+        from inspector.cli.kept import EVENTS_OF_PAGE, KeptEvents
+        from inspector.report.html.page import html_report
+
+        kept = KeptEvents(EVENTS_OF_PAGE)
+        inspection = self._inspect(events=True, on_event=kept.add)
+        heading = [line.strip() for line in self._heading(inspection, Screen())]
+        for piece in html_report(inspection, kept.of, heading):
+            self._output.write(piece)
         self._output.flush()
         self._tell(inspection)
         return inspection

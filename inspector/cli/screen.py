@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from inspector.cli.kept import KeptEvents
 from inspector.errors import UsageError
 from inspector.records.event import EventRecord
 from inspector.report.json import json_report
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 PACE = 0.5
 #: The next snapshot waits for this many times as long as the last one took.
 _PATIENCE = 5
-#: Events that are kept for stories: of one connection (its last ones), and of all together, those of the connections
-#: that began first going first.
-EVENTS_OF_ONE, EVENTS_OF_ALL = 4_096, 200_000
 #: Reports of the same second that get names of their own.
 _MOST_NAMES = 100
 
@@ -48,36 +46,6 @@ def has_screen() -> bool:
     if os.environ.get("TERM", "") in ("dumb", "") and sys.platform != "win32":
         return False
     return all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stdout__))
-
-
-class KeptEvents:
-    """The events of connections, as far as they are kept."""
-
-    def __init__(self) -> None:
-        self._kept: dict[int, deque[EventRecord]] = {}
-        self._gone: dict[int, int] = {}
-        """How many of a connection's events are kept no more."""
-        self._count = 0
-
-    def add(self, event: EventRecord) -> None:
-        """The next event."""
-        of_one = self._kept.get(event.connection)
-        if of_one is None:
-            of_one = self._kept[event.connection] = deque(maxlen=EVENTS_OF_ONE)
-        if len(of_one) == EVENTS_OF_ONE:
-            self._gone[event.connection] = self._gone.get(event.connection, 0) + 1
-        else:
-            self._count += 1
-        of_one.append(event)
-        while self._count > EVENTS_OF_ALL and len(self._kept) > 1:
-            oldest = next(iter(self._kept))
-            self._count -= len(self._kept.pop(oldest))
-            self._gone.pop(oldest, None)
-
-    def of(self, connection: int) -> tuple[Sequence[EventRecord], int]:
-        """Those of a connection, and how many before them are gone."""
-        # A copy in one step: the other thread adds to it.
-        return list(self._kept.get(connection, ())), self._gone.get(connection, 0)
 
 
 class WatchedCapture:

@@ -68,7 +68,7 @@ def endpoint_table(endpoints: Sequence[EndpointRecord], screen: Screen, most: in
 
 def _rows(endpoints: Sequence[EndpointRecord], screen: Screen) -> Iterator[str]:
     columns = [_HOST, *_FIGURES, _OTHERS]
-    rows = [[host_words(endpoint), *_figures(endpoint), _others(endpoint)] for endpoint in endpoints]
+    rows = [[host_words(endpoint), *_figures(endpoint), other_words(endpoint)] for endpoint in endpoints]
     telling = [i for i in range(len(columns)) if any(row[i] not in ([], _NOTHING) for row in rows)]
     columns, rows = [columns[i] for i in telling], [[row[i] for i in telling] for row in rows]
     yield from grid(columns, rows, screen) if fits(columns, rows, screen) else _two_storeys(columns, rows, screen)
@@ -103,7 +103,7 @@ def _figures(endpoint: EndpointRecord) -> list[list[str]]:
         protocol_words(endpoint.protocols),
         [f"{endpoint.opened:,}"],
         [f"{endpoint.still_open:,}"],
-        [_requests(endpoint)],
+        [requests_text(endpoint)],
         per_connection_words(endpoint),
         closer_words(endpoint),
         idle_at_close_words(endpoint),
@@ -123,7 +123,7 @@ def protocol_words(protocols: dict[str, int]) -> list[str]:
     return [units.times(name, n) for name, n in spoken.items()] or _NOTHING
 
 
-def _requests(endpoint: EndpointRecord) -> str:
+def requests_text(endpoint: EndpointRecord) -> str:
     """Those seen, and behind ~ what encrypted connections may have had."""
     parts = [] if endpoint.requests is None else [f"{endpoint.requests:,}"]
     parts += [] if endpoint.estimate is None else [f"~{endpoint.estimate.exchanges:,}"]
@@ -186,7 +186,8 @@ def _named(side: str, words: list[str]) -> list[str]:
     return [f"{side} {words[0]}", *words[1:]]
 
 
-def _others(endpoint: EndpointRecord) -> list[str]:
+def other_words(endpoint: EndpointRecord) -> list[str]:
+    """How its other connections began."""
     counts = {
         "already open": endpoint.already_open,
         "refused": endpoint.refused,
@@ -211,18 +212,20 @@ def _said(endpoint: EndpointRecord, width: int, screen: Screen) -> Iterator[str]
     if screen.width is not None and len(address) > _LABEL:
         yield f" {address}"
         label = again = " " * 3
-    yield from hanging(f" {label}   requests say   ", _request_words(endpoint, screen), "    ", screen)
-    yield from hanging(f" {again}   responses say  ", _response_words(endpoint.headers, screen), "    ", screen)
+    yield from hanging(f" {label}   requests say   ", request_words(endpoint, screen), "    ", screen)
+    yield from hanging(f" {again}   responses say  ", response_words(endpoint.headers, screen), "    ", screen)
 
 
-def _request_words(endpoint: EndpointRecord, screen: Screen) -> list[str]:
+def request_words(endpoint: EndpointRecord, screen: Screen) -> list[str]:
+    """What requests say about the connection."""
     values = endpoint.headers.request.connection
     absent = (endpoint.requests or 0) - sum(values.values())
     words = _values("Connection", values, screen) + ([units.times("no Connection", absent)] if absent > 0 else [])
     return words or [units.UNKNOWN]
 
 
-def _response_words(headers: Headers, screen: Screen) -> list[str]:
+def response_words(headers: Headers, screen: Screen) -> list[str]:
+    """What responses say about the connection."""
     said = headers.response
     words = _values("Connection", said.connection, screen)
     words += _values("Keep-Alive", _merged(said.keep_alive), screen)

@@ -33,17 +33,22 @@ def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
     yield from (emphasis(line) for line in hanging(f" {sign:2} ", heading, " ", screen))
     yield from _part("measured", finding.how, screen)
     if finding.suspects:
-        yield from _part("likely", "; ".join(map(_suspect, finding.suspects)), screen)
+        yield from _part("likely", "; ".join(map(suspect_text, finding.suspects)), screen)
     if finding.advice:
         yield from _part("do", finding.advice, screen)
     if finding.evidence:
-        packets = [f"{one.packet:,}" for one in finding.evidence[:_SHOWN_PACKETS]]
-        more = "" if len(finding.evidence) <= _SHOWN_PACKETS else ", …"
-        noun = "packet" if len(finding.evidence) == 1 else "packets"
-        yield from _part("look", f"{noun} {', '.join(packets)}{more}    {finding.filter}", screen)
+        yield from _part("look", f"{packets_text(finding)}    {finding.filter}", screen)
 
 
-def _suspect(suspect: Suspect) -> str:
+def packets_text(finding: Finding) -> str:
+    """The first packets that show it."""
+    packets = [f"{one.packet:,}" for one in finding.evidence[:_SHOWN_PACKETS]]
+    more = "" if len(finding.evidence) <= _SHOWN_PACKETS else ", …"
+    return f"{'packet' if len(finding.evidence) == 1 else 'packets'} {', '.join(packets)}{more}"
+
+
+def suspect_text(suspect: Suspect) -> str:
+    """A likely cause in a line."""
     named = " ".join(part for part in (suspect.product, suspect.setting, suspect.value) if part)
     return f"{named} ({suspect.why})"
 

@@ -20,21 +20,35 @@ _REASONS = {
 
 def heading(capture: CaptureRecord, connections: int, screen: Screen) -> Iterator[str]:
     """The capture's line or lines; `connections` is the number of those reported."""
-    names = [_name(file.path) for file in capture.files]
-    title = names[0] if len(names) == 1 else units.plural(len(names), "capture")
-    facts = [title, _packets(capture)]
-    if capture.first_ns is not None and capture.last_ns is not None:
-        facts.append(units.duration(capture.last_ns - capture.first_ns))
-    facts.append(units.plural(connections, "connection"))
+    facts = [capture_name(capture), *capture_facts(capture), units.plural(connections, "connection")]
     yield from (screen.bold(line) for line in hanging("", facts, "    ", screen))
-    if len(names) > 1:
-        for name, file in zip(names, capture.files, strict=True):
-            yield f"  {name}    {units.plural(file.packets, 'packet')}"
-    if capture.tcp_segments < capture.packets:
-        skipped = [f"{_REASONS.get(why, why.replace('_', ' '))} {n:,}" for why, n in capture.skipped.items() if n]
+    if len(capture.files) > 1:
+        for file in capture.files:
+            yield f"  {_name(file.path)}    {units.plural(file.packets, 'packet')}"
+    if skipped := skipped_words(capture):
         yield from hanging(" skipped   ", skipped, ", ", screen)
     for problem in capture.problems:
         yield from (screen.warn(line) for line in hanging(" ! ", problem_text(problem).split(" "), " ", screen))
+
+
+def capture_name(capture: CaptureRecord) -> str:
+    """The file's name, or how many there are."""
+    return _name(capture.files[0].path) if len(capture.files) == 1 else units.plural(len(capture.files), "capture")
+
+
+def capture_facts(capture: CaptureRecord) -> list[str]:
+    """How many packets there were and were lost, and how long it took."""
+    facts = [_packets(capture)]
+    if capture.first_ns is not None and capture.last_ns is not None:
+        facts.append(units.duration(capture.last_ns - capture.first_ns))
+    return facts
+
+
+def skipped_words(capture: CaptureRecord) -> list[str]:
+    """Packets that are no TCP segments, by reason."""
+    if capture.tcp_segments == capture.packets:
+        return []
+    return [f"{_REASONS.get(why, why.replace('_', ' '))} {n:,}" for why, n in capture.skipped.items() if n]
 
 
 def problem_text(problem: Problem) -> str:

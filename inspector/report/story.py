@@ -39,17 +39,21 @@ def story(
 ) -> Iterator[str]:
     """The connection and its events as lines of text; `everything`: sum nothing up; `goes_on`: the capture has not
     ended."""
-    told = list(_with_silence(connection, events, everything))
-    if not everything:
-        told = summed_up(told)
+    lines = told(connection, events, everything)
     yield from _title(connection, screen)
     yield ""
     if connection.opened.how == "mid-stream":
         yield "  already open when the capture began"
-    yield from _set(told, connection.start_ns, screen)
+    yield from _set(lines, connection.start_ns, screen)
     yield ""
     yield from ending(connection, goes_on)
     yield from totals(connection, screen)
+
+
+def told(connection: Connection, events: Sequence[EventRecord], everything: bool) -> list[Line]:
+    """The lines of the story, silence among them; `everything`: sum nothing up."""
+    lines = list(_with_silence(connection, events, everything))
+    return lines if everything else summed_up(lines)
 
 
 def _title(connection: Connection, screen: Screen) -> Iterator[str]:

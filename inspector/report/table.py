@@ -57,7 +57,7 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
     if view.connections and inspection.unlisted:
         yield f" {units.plural(inspection.unlisted, 'unanswered connection')} more: counted above, not listed"
     if history is not None:
-        yield from _let_go(history)
+        yield from let_go(history)
     if view.events and inspection.events:
         yield ""
         yield from event_list(inspection.events, inspection.capture.first_ns or 0, screen)
@@ -67,7 +67,7 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
         yield from findings(told, screen)
     if reuse := [finding for finding in inspection.findings if finding.code == REUSE]:
         yield ""
-        yield from hanging(" ", printable(_reuse(reuse)).split(" "), " ", screen)
+        yield from hanging(" ", printable(reuse_text(reuse)).split(" "), " ", screen)
     if inspection.anomalies:
         yield ""
         most_first = sorted(inspection.anomalies.items(), key=lambda item: (-item[1], item[0]))
@@ -78,7 +78,7 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
         yield from (screen.dim(line) for line in hanging(" ", hints, ", ", screen))
 
 
-def _reuse(findings: Sequence[Finding]) -> str:
+def reuse_text(findings: Sequence[Finding]) -> str:
     """What was lost by not reusing connections, in a sentence: it is told of every endpoint."""
     if len(findings) == 1:
         title = findings[0].title
@@ -95,7 +95,7 @@ def _reuse(findings: Sequence[Finding]) -> str:
     return f"{figures}: {avoidable:,} avoidable, {where}; {units.duration(handshake_ns)} of handshakes."
 
 
-def _let_go(history: History) -> Iterator[str]:
+def let_go(history: History) -> Iterator[str]:
     """What is not listed any more."""
     if history.connections:
         older = units.plural(history.connections, "older connection is", "older connections are")

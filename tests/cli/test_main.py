@@ -37,10 +37,6 @@ def test_commands_take_the_contracts_options(options: tuple[str, ...], run: Run)
         ),
         (["read", "--port", "http", "x.pcap"], "connspect read: Invalid value for '--port'"),
         ([str(NGINX)], f"connspect: {NGINX} is a file: did you mean 'connspect read {NGINX}'?"),
-        (
-            ["read", "-T", "html", "x.pcap"],
-            "connspect: --format html: not built yet; there are table, json, ",
-        ),
         (["read", "-T", "parquet", "x.pcap"], "connspect: --format parquet: several tables need a folder; name one"),
         (["read", "-j", "2", "x.pcap"], "connspect: --jobs 2: not built yet"),
         (["read", "--events", "-T", "json", "x.pcap"], "connspect: --events: the JSON report has no event log"),

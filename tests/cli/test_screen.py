@@ -13,7 +13,8 @@ import pytest
 
 from inspector.cli import screen
 from inspector.cli.judging import Judging
-from inspector.cli.screen import EVENTS_OF_ONE, KeptEvents, WatchedCapture
+from inspector.cli.kept import EVENTS_OF_ONE, KeptEvents
+from inspector.cli.screen import WatchedCapture
 from inspector.engine import Inspector
 from inspector.errors import UsageError
 from inspector.inspection import Inspection
@@ -49,7 +50,7 @@ def test_of_a_connection_with_many_events_the_last_ones_are_kept() -> None:
 
 
 def test_of_many_connections_the_events_of_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "EVENTS_OF_ALL", 10)
+    monkeypatch.setattr("inspector.cli.kept.EVENTS_OF_ALL", 10)
     kept = KeptEvents()
     for connection in range(6):
         for packet in range(3):

@@ -150,7 +150,8 @@ def _finding(kind: FindingKind) -> str:
 
 def _codes() -> str:
     rows = [
-        f"| `{kind.code}` | {', '.join(f'`{name}`' for name in kind.measured.__struct_encode_fields__)} |" for kind in kinds()
+        f"| `{kind.code}` | {', '.join(f'`{name}`' for name in kind.measured.__struct_encode_fields__)} |"
+        for kind in kinds()
     ]
     return "\n".join(["", "| code | `measured` |", "| --- | --- |", *rows, "", ""])
 

@@ -34,6 +34,9 @@ from inspector.protocols.http1.decoder import Http1Decoder
 from inspector.protocols.tls.keylog import KeyLog
 from inspector.protocols.websocket import WebSocketDecoder
 from inspector.records.capture import Report
+from inspector.records.event import EventRecord
+from inspector.report.html.data import page_data
+from inspector.report.html.page import embedded_json
 from inspector.report.json import json_report
 from inspector.report.layout import Screen
 from inspector.report.story import story
@@ -190,6 +193,25 @@ def _check_texts(inspection: Inspection) -> None:
         for line in chain.from_iterable(views):
             plain = _STYLE.sub("", line) if screen.colour else line
             require(plain.isprintable(), "text is escaped")
+    _check_page(inspection)
+
+
+def _check_page(inspection: Inspection) -> None:
+    """The page's data can be made, with the stories of the first connections, and has text that is safe to show."""
+    told: dict[int, list[EventRecord]] = {connection.id: [] for connection in inspection.connections[:STORIES]}
+    for event in inspection.events:
+        if event.connection in told:
+            told[event.connection].append(event)
+
+    def events_of(number: int) -> tuple[list[EventRecord], int]:
+        return told.get(number, []), 0
+
+    page = page_data(inspection, events_of)
+    require(all(text.isprintable() for text in page.columns["strings"]), "text of the page is escaped")
+    require(len(page.columns["stories"]["row"]) <= len(told), "only connections with events have stories")
+    encoded = embedded_json(page.columns)
+    require(not set(b"<>&") & set(encoded), "no markup begins in the page's data")
+    require(all(last >= 0 for last in page.columns["exchanges"]["finish"]), "exchanges end after they began")
 
 
 def _check_report(report: Report) -> None:

@@ -30,6 +30,7 @@ from inspector.sources import live
 from inspector.sources.open import open_capture
 from inspector.sources.ring import RingSocket
 from tests.live.watching import requests, watching
+from tests.report.html.reading import PageReader
 from tests.sources.forge import seen
 
 pytestmark = pytest.mark.live
@@ -118,6 +119,21 @@ def test_connections_that_are_kept(network: Network, tmp_path: Path) -> None:
     server.stop()
     assert watched.client_ports(PORT) == ports
     assert [one["requests"] for one in watched.of("connection")] == [50] * 20
+
+
+def test_a_page_at_the_end(network: Network, tmp_path: Path) -> None:
+    net.direct(network)
+    server = Nginx(network.hosts["server"], tmp_path / "nginx")
+    report = tmp_path / "report.html"
+    with watching(network.hosts["client"], "-i", "eth0", "-T", "html", "-o", str(report)) as running:
+        ports = requests(network.hosts["client"], SERVER, PORT, 20, per=3)
+        assert not report.exists()
+        assert running.end().status == 0
+    server.stop()
+    data = PageReader(report.read_text("utf-8")).data
+    assert sorted(data["connections"]["port"]) == ports
+    assert data["exchanges"]["told"] == [3] * 20
+    assert len(data["stories"]["row"]) == 20
 
 
 def test_any_on_a_bridge_counts_copies_apart(network: Network, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from captures.recorder.tools import REQUIREMENTS, make_certificate
 from inspector.launch.cgroup import own_cgroup
 from inspector.launch.keeper import ByCgroup
 from inspector.sources.open import open_capture
+from tests.report.html.reading import PageReader
 
 pytestmark = pytest.mark.live
 
@@ -244,6 +245,17 @@ class TestExact:
         (row,) = [line.split() for line in ran.errors.splitlines() if line.startswith(f" {SERVER}:{PORT}  http/1.1")]
         assert row[:5] == [f"{SERVER}:{PORT}", "http/1.1", "1", "0", "2"]
         assert "opened" not in ran.out
+
+    def test_a_page(self, shop: Shop) -> None:
+        """Its head says whose connections these are."""
+        to, url = shop.folder / "report.html", f"http://{SERVER}:{PORT}/a"
+        ran = run(shop, "curl", "-s", url, url, format="html", options=("-o", str(to)))
+        whose = "curl: 1 connection to 1 endpoint, all its own (cgroup)"
+        assert (ran.status, ran.errors) == (0, f"connspect: {whose}\n")
+        page = PageReader(to.read_text("utf-8"))
+        assert whose in page.text
+        assert page.data["exchanges"]["told"] == [2]
+        assert page.data["stories"]["row"] == [0]
 
     def test_lines_while_it_runs(self, shop: Shop) -> None:
         """A connection is told of 2 s after its end, the command's own only."""
