@@ -283,7 +283,7 @@ class Inspector:
     def _read_whole(self, connection: TcpConnection, payload: Sequence[StreamChunk]) -> StreamSink | None:
         """All payload of a short connection: mostly plain exchanges, which need no decoder."""
         book = ExchangeBook(self.options.show_secrets)
-        spent = read_plain(payload, book.take)
+        spent = read_plain(payload, book.take_plain)
         if spent is not None:
             connection.book = book
         return spent
