@@ -11,8 +11,8 @@ import numpy as np
 from inspector.bytestream import Piece, StreamChunk
 from inspector.endpoints import server_by_port
 from inspector.packets.batch import I64, U8, PacketBatch
-from inspector.tcp import regular
-from inspector.tcp.connection import Connection, ReadWhole
+from inspector.tcp import regular, whole_connection
+from inspector.tcp.connection import Connection
 from inspector.tcp.flow_table import CONNECTION, EMPTY, ENDED, SYN_ONLY
 from inspector.tcp.registry import Late, Registry
 from inspector.tcp.segment import ACK, FIN, RST, SYN, Rows, Run, Segment
@@ -20,6 +20,7 @@ from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.side import Side
 from inspector.tcp.triage import SPREAD, WIDEST_SPREAD, Mask, Steps, Totals
 from inspector.tcp.whole import LIFE, StepColumns, step_columns, whole_connections
+from inspector.tcp.whole_connection import ReadWhole, Story, WholeConnection
 
 #: Capture time for which an ended connection still takes what comes.
 LINGER_NS = 2_000_000_000
@@ -156,15 +157,14 @@ class Walk:
         """All rows of one connection in this batch."""
         step, end = self._step_starts[index], self._step_starts[index + 1]
         if self._begins[index]:
-            begun = self._enter(slot, step, self._direction[step], "syn", regular.UNTOLD)
-            self._tell_whole(begun, index, step, end)
+            self._tell_whole(None, index, slot)
             return
         connection = self._connection_of(slot, step)
         if connection is None or connection.retired:
             self._late(connection, slot, self._group_starts[index], self._group_starts[index + 1])
             return
         if self._closing[index] >= 0 and regular.is_new(connection):
-            self._tell_whole(connection, index, step, end)
+            self._tell_whole(connection, index, slot)
             return
         start, behind = self._group_starts[index], self._group_starts[index + 1]
         if one_by_one := self._one_by_one(connection, index, step):
@@ -186,32 +186,45 @@ class Walk:
         elif self._table.watched[slot]:
             self._table.watched[slot] = False
 
-    def _tell_whole(self, connection: Connection, index: int, step: int, end: int) -> None:
-        """Tell a new connection all its steps at once, and what they add up to."""
-        run, sender, client_end, close = self._run, self._direction, connection.client_end, self._closing[index]
-        payload = [
-            self._chunk(at, sender[at] ^ client_end) if run[at] else sender[at] ^ client_end
-            for at in range(step + 3, close)
-        ]
-        seq, ack, packet, time_ns, second = self._seq, self._ack, self._packet, self._time, end - 2
-        regular.whole(
-            connection,
-            (seq[step], seq[step + 1]),
-            (packet[step], (time_ns[step], time_ns[step + 1], time_ns[step + 2])),
-            payload,
-            regular.Closing(
-                sender[close] ^ client_end,
-                (ack[close], ack[second]),
-                (packet[close], packet[second], packet[second + 1]),
-                (time_ns[close], time_ns[second], time_ns[second + 1]),
-                second - close > 1,
-            ),
-            (self._totals[client_end][index], self._totals[1 - client_end][index]),
-            self._read_whole,
+    def _tell_whole(self, connection: Connection | None, index: int, slot: int) -> None:
+        """Tell a new connection, or (None) one that begins here, all its steps at once, and what they add up to."""
+        step, close, second = self._step_starts[index], self._closing[index], self._step_starts[index + 1] - 2
+        run, sender, client_end = self._run, self._direction, self._direction[step]
+        carried = whole_connection.payload(
+            [
+                self._chunk(at, sender[at] ^ client_end) if run[at] else sender[at] ^ client_end
+                for at in range(step + 3, close)
+            ]
         )
+        chunks, read = carried.chunks, None
+        if connection is None and chunks and self._read_whole is not None:
+            read = self._read_whole(chunks)
+        seq, ack, packet, time_ns = self._seq, self._ack, self._packet, self._time
+        direction = sender[close] ^ client_end
+        story = Story(
+            (seq[step], seq[step + 1]),
+            (time_ns[step], time_ns[step + 1], time_ns[step + 2]),
+            carried.lengths,
+            whole_connection.history(carried.letters, direction, second - close > 1),
+            None if read is None else read.last,
+            direction,
+            (ack[close], ack[second]),
+            (packet[close], packet[second], packet[second + 1]),
+            (time_ns[close], time_ns[second], time_ns[second + 1]),
+            (self._totals[client_end][index], self._totals[1 - client_end][index]),
+        )
+        registry = self._registry
+        if read is not None:
+            connection = WholeConnection(
+                slot, registry.ends(slot), client_end, packet[step], time_ns[step], story, read
+            )
+            registry.install(connection)
+        else:
+            connection = connection or self._enter(slot, step, client_end, "syn")
+            whole_connection.tell(connection, chunks, story)
         connection.last_packet, connection.end_ns = self._group_last[index]
-        self._table.watched[connection.slot] = True
-        self._registry.retire_later(connection)
+        self._table.watched[slot] = True
+        registry.retire_later(connection)
 
     def _one_by_one(self, connection: Connection, index: int, step: int) -> bool:
         """Whether all rows of a group must be told: behind a SYN triage could not know that they are wanted, and where
@@ -444,10 +457,8 @@ class Walk:
             client_end, role_from = (sender, "first-packet") if server is None else (1 - server, "port")
         return self._enter(slot, step, client_end, role_from)
 
-    def _enter(
-        self, slot: int, step: int, client_end: int, role_from: str, sides: tuple[Side, Side] | None = None
-    ) -> Connection:
-        connection = self._registry.new(slot, client_end, role_from, self._packet[step], self._time[step], sides)
+    def _enter(self, slot: int, step: int, client_end: int, role_from: str) -> Connection:
+        connection = self._registry.new(slot, client_end, role_from, self._packet[step], self._time[step])
         self._registry.install(connection)
         return connection
 

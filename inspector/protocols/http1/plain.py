@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Arrival, Spent, StreamChunk
+from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Arrival, StreamChunk
 from inspector.events import PlainExchange
 from inspector.protocols.detect import Detected, detect
 from inspector.protocols.http1.framing import Body
@@ -28,10 +28,10 @@ from inspector.protocols.http1.resync import head_end
 _HEAD_WINDOW = 4096
 
 
-def read_plain(payload: Sequence[StreamChunk], emit: Callable[[PlainExchange], None]) -> Spent | None:
-    """Tell all of a connection's exchanges, given its payload in order of arrival; what is left of a decoder then.
+def read_plain(payload: Sequence[StreamChunk], emit: Callable[[PlainExchange], None]) -> tuple[str, Arrival] | None:
+    """Tell all of a connection's exchanges, given its payload in order of arrival.
 
-    None, and nothing is told, where they are not as they mostly are.
+    The protocol, and how the last byte came. None, and nothing is told, where they are not as they mostly are.
     """
     heads = _heads(payload)
     if heads is None:
@@ -50,7 +50,7 @@ def read_plain(payload: Sequence[StreamChunk], emit: Callable[[PlainExchange], N
         body_bytes = answer.length - head_length
         fields = response.fields
         emit(PlainExchange(exchange, request.fields, first, arrived, start, stop, fields, answered, last, body_bytes))
-    return Spent(protocol, last)
+    return protocol, last
 
 
 def _heads(payload: Sequence[StreamChunk]) -> list[tuple[RequestHead, ResponseHead, int]] | None:
