@@ -57,6 +57,9 @@ class Feed(Protocol):
     def interfaces(self) -> list[Interface]:
         """What Rows.interface counts in."""
 
+    def look(self) -> None:
+        """What comes after this may wait until the next look."""
+
     def take(self, max_rows: int) -> Rows | None:
         """The next packets; None: there are none now. Their bytes are valid until the next call."""
 
@@ -166,7 +169,8 @@ class LiveSource:
         self.read_dropped()
 
     def _taken(self) -> Iterator[RawBatch]:
-        """What is there."""
+        """What is there. What comes meanwhile is a block or two: it waits, to be one batch with what comes behind."""
+        self._feed.look()
         while (room := self._room()) and (rows := self._feed.take(room)) is not None:
             self._file.packets += len(rows)
             self._file.bytes += int(rows.captured.sum())
@@ -292,6 +296,9 @@ class RingFeed:
     def interfaces(self) -> list[Interface]:
         return self._ring.interfaces.known
 
+    def look(self) -> None:
+        self._ring.look()
+
     def take(self, max_rows: int) -> Rows | None:
         return self._ring.take(max_rows)
 
@@ -351,6 +358,9 @@ class ScapyFeed:
             raise
         self._stopped = False
         self._lost = 0
+
+    def look(self) -> None:
+        """Nothing: a socket's buffer is small, so all of it is taken."""
 
     def take(self, max_rows: int) -> Rows | None:
         packets: list[tuple[bytes, int, int]] = []

@@ -27,6 +27,8 @@ class Feed:
         self.listened_to: list[list[str]] = []
         self.stopped = self.closed = False
 
+    def look(self) -> None: ...
+
     def take(self, max_rows: int) -> Rows | None:
         n = min(self.left, max_rows)
         if not n:
