@@ -29,7 +29,7 @@ from inspector.sources.source import BATCH_ROWS, Dropped, Problem, SourceFile
 
 #: Seconds between two looks at the clock and at the interfaces.
 TICK = 0.25
-#: Seconds between two batches, unless a quarter of the ring is full: larger batches cost less a packet.
+#: Seconds between two looks at what has come, unless a quarter of the ring is full: larger batches cost less a packet.
 PACE = 0.2
 #: Idle batches are this many nanoseconds behind the clock: a packet is in the hands of the reader by then.
 LATENESS_NS = 500_000_000
@@ -106,7 +106,8 @@ class LiveSource:
         self._deadline = None if duration is None else time.monotonic() + duration
         self._warn = warn
         self._stopping = False
-        self._tick_at = time.monotonic() + TICK
+        self._looked_at = time.monotonic()
+        self._tick_at = self._looked_at + TICK
         self._woken, self._waker = socket.socketpair()
         self._waker.setblocking(False)
         self._state = {name: interface_state(name) for name in self.names if name != ANY}
@@ -170,6 +171,7 @@ class LiveSource:
 
     def _taken(self) -> Iterator[RawBatch]:
         """What is there. What comes meanwhile is a block or two: it waits, to be one batch with what comes behind."""
+        self._looked_at = time.monotonic()
         self._feed.look()
         while (room := self._room()) and (rows := self._feed.take(room)) is not None:
             self._file.packets += len(rows)
@@ -188,8 +190,10 @@ class LiveSource:
         return room if self._count is None else min(room, self._count - self._packets)
 
     def _rest(self, until: float) -> None:
-        """Until there are packets and PACE has passed, or until that time (of the monotonic clock)."""
-        earliest = time.monotonic() + PACE
+        """Until there are packets and PACE has passed since the last look, or until that time (of the monotonic clock).
+
+        Whoever needs longer than PACE for what was there has what came meanwhile in the ring, and no time to rest."""
+        earliest = self._looked_at + PACE
         while not self._stopping and (now := time.monotonic()) < until:
             if now < earliest:
                 if self._feed.filling():
