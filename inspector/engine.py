@@ -283,6 +283,9 @@ class Inspector:
 
     def _read_whole(self, payload: Sequence[StreamChunk]) -> Read | None:
         """All payload of a short connection: mostly plain exchanges, which need no decoder."""
+        bounds = self.options.bounds
+        if bounds is not None and len(payload) > 2 * bounds.exchanges:
+            return None
         book = ExchangeBook(self.options.show_secrets)
         read = read_plain(payload, book.take_plain)
         return None if read is None else Read(Spent(read[0]), book, read[1])
