@@ -36,6 +36,8 @@ CPU_TIMES = 4.0
 _HOSTS = tuple(f"bench{os.getpid()}-{name}" for name in ("sender", "listener"))
 #: Frames that are sent between two looks at the clock.
 _BURST = 64
+#: A tool that takes less of a core than this is at rest; so many half seconds are waited for that.
+_IDLE, _PATIENCE = 0.04, 20
 #: Seconds between a tool's word that it listens and the first packet: starting up is not what is measured.
 _WARM_UP = 2
 
@@ -146,6 +148,18 @@ def cpu_seconds(process: int) -> float:
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
+def at_rest(process: int) -> float:
+    """Processor time of a running process once it has worked off what came, or has had time enough for it."""
+    before = cpu_seconds(process)
+    for _ in range(_PATIENCE):
+        time.sleep(0.5)
+        now = cpu_seconds(process)
+        if now - before < _IDLE * 0.5:
+            break
+        before = now
+    return now
+
+
 def hear(tool: str, capture: Path, rate: int, seconds: float) -> Heard:
     """One tool, one load."""
     with tempfile.TemporaryDirectory() as folder:
@@ -166,8 +180,7 @@ def hear(tool: str, capture: Path, rate: int, seconds: float) -> Heard:
             ["ip", "netns", "exec", _HOSTS[0], *sender, "--send"], check=True, capture_output=True, text=True
         )
         sent, took = told.stdout.split()
-        time.sleep(0.5)
-        listened = cpu_seconds(process.pid)
+        listened = at_rest(process.pid)
         process.send_signal(signal.SIGINT)
         output, errors = process.stdout.read(), words + process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
