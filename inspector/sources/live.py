@@ -161,12 +161,15 @@ class LiveSource:
                 yield RawBatch.idle(time.time_ns() - LATENESS_NS, self._feed.interfaces, self._packets + 1)
             self._rest(min(self._tick_at, self._deadline or self._tick_at))
         self._feed.stop()
-        # What came before has been handed over when the last block is as old as a block gets.
+        # What came before has been handed over when the last block is as old as a block gets; the last look is behind
+        # that, however long the batches take.
         until = time.monotonic() + LATENESS_NS / 2e9
-        while (left := until - time.monotonic()) > 0:
+        left = 1.0
+        while left > 0:
+            left = until - time.monotonic()
             if self._count is None or self._packets < self._count:
                 yield from self._taken()
-            self._wait(min(left, TICK / 4))
+            self._wait(max(0.0, min(left, TICK / 4)))
         self.read_dropped()
 
     def _taken(self) -> Iterator[RawBatch]:
