@@ -94,14 +94,14 @@ class Spent:
     matters only up to the first close, so nobody asks a sink that was spent by its ends.
     """
 
-    __slots__ = ("application_ns", "application_packet", "protocol")
+    __slots__ = ("protocol",)
 
     skip_until: ClassVar = [FOREVER, FOREVER]
+    application_packet = None
+    application_ns = None
 
-    def __init__(self, protocol: str, application: Arrival | None = None) -> None:
+    def __init__(self, protocol: str) -> None:
         self.protocol = protocol
-        self.application_packet = None if application is None else application[0]
-        self.application_ns = None if application is None else application[1]
 
     def data(self, chunk: StreamChunk) -> None:
         """Bytes behind the end are nobody's."""

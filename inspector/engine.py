@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from inspector.bounds import Bounds
-from inspector.bytestream import FROM_CLIENT, StreamChunk, StreamSink
+from inspector.bytestream import FROM_CLIENT, Spent, StreamChunk
 from inspector.endpoints import Endpoint
 from inspector.events import Event
 from inspector.findings.judge import judge
@@ -41,6 +41,7 @@ from inspector.records.long_book import LongBook
 from inspector.records.resolved import ResolvedNames
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.tracker import Tracker
+from inspector.tcp.whole_connection import Read
 
 if TYPE_CHECKING:  # not everybody needs it
     from inspector.protocols.tls.waiting import WaitingRoom
@@ -280,13 +281,14 @@ class Inspector:
             emit = partial(self._take_and_note, connection, book)
         return decoder_for(start, emit, self._decoders, partial(_roles_from_content, connection), connection.hand_over)
 
-    def _read_whole(self, connection: TcpConnection, payload: Sequence[StreamChunk]) -> StreamSink | None:
+    def _read_whole(self, payload: Sequence[StreamChunk]) -> Read | None:
         """All payload of a short connection: mostly plain exchanges, which need no decoder."""
+        bounds = self.options.bounds
+        if bounds is not None and len(payload) > 2 * bounds.exchanges:
+            return None
         book = ExchangeBook(self.options.show_secrets)
-        spent = read_plain(payload, book.take)
-        if spent is not None:
-            connection.book = book
-        return spent
+        read = read_plain(payload, book.take_plain)
+        return None if read is None else Read(Spent(read[0]), book, read[1])
 
     def _take_and_note(self, connection: TcpConnection, book: ExchangeBook, event: Event) -> None:
         book.take(event)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from inspector.sources.live import LiveSource
 
 #: Objects made, and collections of the younger generation, before one of each generation.
-COLLECTED_AFTER = (100_000, 20, 50)
+COLLECTED_AFTER = (500_000, 10, 50)
 
 _ENDING = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 

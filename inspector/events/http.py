@@ -128,6 +128,29 @@ class MessageEnded(Struct, gc=False):
     whole: bool
 
 
+class PlainExchange(Struct, gc=False):
+    """A request without a body and the whole response to it, read at once: what RequestReceived, ResponseReceived and
+    a MessageEnded of each would say of them. No decoder says it (see protocols/http1/plain.py)."""
+
+    exchange: int
+    request: RequestFields
+    first_packet: int
+    """The packet by which the request's first byte had arrived."""
+    asked: tuple[int, int]
+    """The packet with the request's last byte, and its time."""
+    start: int
+    """Stream offset (client's direction) of the request's first byte."""
+    end: int
+    """Stream offset behind its last byte."""
+    response: ResponseFields
+    answered: tuple[int, int]
+    """The packet with which the response's header section was complete, and its time."""
+    ended: tuple[int, int]
+    """The packet with the response's last byte, and its time."""
+    body_bytes: int
+    """Of the response."""
+
+
 class Upgraded(Struct, gc=False):
     """The connection speaks another protocol from here on: 101, or a CONNECT that was accepted."""
 

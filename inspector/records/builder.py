@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
-from inspector.bytestream import FROM_SERVER
+from inspector.bytestream import FROM_CLIENT, FROM_SERVER
 from inspector.endpoints import ip_text
 from inspector.events import TlsAccount, Upgraded
 from inspector.records.carried import Grpc, ProxyProtocol, WebSocket, proxy_record, websocket_record
-from inspector.records.closing import closing, server_closed
+from inspector.records.closing import SIDES, announcement, closing, server_closed
 from inspector.records.connection import (
     Anomaly,
+    Closed,
     Connection,
     End,
     Estimate,
@@ -29,6 +31,8 @@ from inspector.records.tls import tls_record
 from inspector.tcp.connection import Connection as TcpConnection
 from inspector.tcp.side import Side
 from inspector.tcp.states import conn_state
+from inspector.tcp.triage import Totals
+from inspector.tcp.whole_connection import Story, WholeConnection
 
 #: A reply that comes this many times sooner than the other side's tells at which end the capture stood.
 _NEARER = 4
@@ -40,6 +44,10 @@ _HOPS: dict[int | None, int | None] = {
     **{ttl: next(initial for initial in _INITIAL_TTLS if initial >= ttl) - ttl for ttl in range(256)},
 }
 
+#: Where these are in what a side's rows add up to.
+_PACKETS, _CAPTURED, _TTL = (Totals._fields.index(name) for name in ("packets", "captured", "ttl_low"))
+
+Vantage = Literal["client", "server", "between"]
 _Layers = tuple[Http2 | None, WebSocket | None, Grpc | None, ProxyProtocol | None]
 _NO_LAYERS: _Layers = (None, None, None, None)
 
@@ -58,6 +66,8 @@ def connection_record(
 
     Of a connection that is not `over`, requests are not told what became of them."""
     book = ExchangeBook(show_secrets) if book is None else book
+    if isinstance(tcp, WholeConnection) and tcp.story is not None and not tcp.late:
+        return _whole(tcp, tcp.story, str(protocol), book, names, over)
     client, server = tcp.sides
     how = opening(tcp)
     if over:
@@ -76,7 +86,7 @@ def connection_record(
         known[0][0] if known else None,
         [name for name, _ in known[1:]] if len(known) > 1 else [],
         known[0][1] if known else None,  # type: ignore[arg-type]
-        _vantage(tcp),  # type: ignore[arg-type]
+        _vantage(tcp),
         tcp.first_ns,
         tcp.end_ns,
         tcp.first_packet,
@@ -105,6 +115,73 @@ def connection_record(
         _anomalies(tcp, book, show_secrets),
         [],  # findings
     )
+
+
+def _whole(
+    tcp: WholeConnection, story: Story, protocol: str, book: ExchangeBook, names: bool, over: bool
+) -> Connection:
+    """The record of a connection of which its story tells all: HTTP/1 from handshake to FINs, and nothing odd."""
+    closes_first, packets, times_ns = story.direction, story.close_packets, story.close_ns
+    if over:
+        length = story.lengths[FROM_CLIENT]
+        server_fin = packets[0] if closes_first == FROM_SERVER else packets[1]
+        book.settle(Close(server_fin, length + 1, length))
+    known = _names(book, None) if names and book.names else []
+    syn_ns, syn_ack_ns, ack_ns = story.times_ns
+    client, server = story.sums
+    assert story.application is not None
+    sign, reply_ns = book.sign, max(0, times_ns[1] - times_ns[0])
+    announced = sign if sign is not None and sign.packet <= packets[0] else None
+    return Connection(
+        tcp.id,
+        _end(*tcp.client),
+        server_end(*tcp.server),
+        "syn",
+        known[0][0] if known else None,
+        [name for name, _ in known[1:]] if len(known) > 1 else [],
+        known[0][1] if known else None,  # type: ignore[arg-type]
+        _stood(client[_TTL], server[_TTL], (syn_ack_ns - syn_ns, ack_ns - syn_ack_ns)),
+        tcp.first_ns,
+        tcp.end_ns,
+        tcp.first_packet,
+        tcp.last_packet,
+        Opened("handshake", tcp.first_packet, 0, max(0, ack_ns - syn_ns), False),
+        Closed(
+            SIDES[closes_first],
+            "fin",
+            packets[0],
+            times_ns[0],
+            False,
+            max(0, times_ns[0] - story.application[1]),
+            None if announced is None else announcement(announced),
+            "fin",
+            packets[1],
+            reply_ns,
+            reply_ns,
+        ),
+        "SF",
+        story.letters,
+        _whole_traffic(client, story.lengths[FROM_CLIENT]),
+        _whole_traffic(server, story.lengths[FROM_SERVER]),
+        protocol,  # type: ignore[arg-type]
+        None,
+        None,
+        None,
+        book.request_count,
+        book.response_count,
+        None,
+        book.exchanges,
+        None,
+        None,
+        None,
+        None,
+        [],
+        [],
+    )
+
+
+def _whole_traffic(sums: tuple[int, ...], length: int) -> Traffic:
+    return Traffic(sums[_PACKETS], length, sums[_CAPTURED], 0, 0, 0, 0, 0, _ttl(sums[_TTL], None), True)
 
 
 def opening(tcp: TcpConnection) -> Opening:
@@ -181,16 +258,25 @@ def _traffic(side: Side) -> Traffic:
     )
 
 
-def _vantage(tcp: TcpConnection) -> str | None:
-    """Where the capture stood: at the end whose packets crossed no router, else at the one that answers much sooner."""
-    client, server = _HOPS[tcp.sides[0].usual_ttl()], _HOPS[tcp.sides[1].usual_ttl()]
+def _vantage(tcp: TcpConnection) -> Vantage | None:
+    replies = None
+    if tcp.syn_packet is not None and tcp.syn_ack_ns is not None and tcp.established_ns is not None:
+        replies = (tcp.syn_ack_ns - tcp.last_syn_ns, tcp.established_ns - tcp.syn_ack_ns)
+    return _stood(tcp.sides[0].usual_ttl(), tcp.sides[1].usual_ttl(), replies)
+
+
+def _stood(client_ttl: int | None, server_ttl: int | None, replies_ns: tuple[int, int] | None) -> Vantage | None:
+    """Where the capture stood: at the end whose packets crossed no router, else at the one that answers much sooner.
+
+    `replies_ns`: how long the server took for its SYN-ACK, then the client for its ACK."""
+    client, server = _HOPS[client_ttl], _HOPS[server_ttl]
     if client is not None and server is not None and (client or server):
         if client and server:
             return "between"
         return "server" if client else "client"
-    if tcp.syn_packet is None or tcp.syn_ack_ns is None or tcp.established_ns is None:
+    if replies_ns is None:
         return None
-    to_server, to_client = tcp.syn_ack_ns - tcp.last_syn_ns, tcp.established_ns - tcp.syn_ack_ns
+    to_server, to_client = replies_ns
     if to_server > _NEARER * to_client:
         return "client"
     return "server" if to_client > _NEARER * to_server else None

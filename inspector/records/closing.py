@@ -56,7 +56,7 @@ def closing(
         time_ns,
         both_fin and reply is not None and not _acknowledges_fin(reply, connection.sides[direction]),
         None if refused else _idle(connection, packet, time_ns, announced, layers),
-        _announced(announced),
+        None if announced is None else announcement(announced),
         reply[2] if reply else None,
         reply[0] if reply else None,
         max(0, reply[3] - time_ns) if reply else None,
@@ -96,9 +96,7 @@ def _acknowledges_fin(end: _End, other: Side) -> bool:
     return other.next + distance(ack, other.next_seq) > other.fin_end
 
 
-def _announced(sign: Sign | None) -> Announced | None:
-    if sign is None:
-        return None
+def announcement(sign: Sign) -> Announced:
     return Announced(SIDES[sign.by_server], sign.how, sign.packet, sign.time_ns)
 
 

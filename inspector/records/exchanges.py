@@ -12,14 +12,16 @@ from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
-from inspector.bytestream import FROM_CLIENT
+from inspector.bytestream import FROM_CLIENT, Arrival
 from inspector.events import (
     Anomaly,
     Event,
     InterimReceived,
     MessageEnded,
+    PlainExchange,
     RequestFields,
     RequestReceived,
+    ResponseFields,
     ResponseReceived,
     StreamReset,
     Upgraded,
@@ -103,6 +105,23 @@ class ExchangeBook:
         """The next event of the connection."""
         _TAKE[type(event)](self, event)
 
+    def take_plain(self, told: PlainExchange) -> None:
+        """A whole exchange of a connection that is to have nothing but such."""
+        fields, (packet, time_ns) = told.request, told.asked
+        request = self._make(fields)(packet, time_ns, packet, time_ns, 0)
+        if fields.persistent is False and self.sign is None:
+            self._sign(False, fields, told.asked)
+        if fields.authority is not None and fields.authority not in self.names:
+            self._name(fields)
+        answer = told.response
+        response = _response(answer, self._keep_alive(answer), told.answered, told.ended, told.body_bytes)
+        if answer.persistent is False and self.sign is None:
+            self._sign(True, answer, told.answered)
+        self.exchanges.append(Exchange(told.exchange, None, False, request, response, [], True, None, None))
+        self._progress.append(_Progress(told.start, told.first_packet, told.end, _BOTH_WHOLE))
+        self.request_count += 1
+        self.response_count += 1
+
     def settle(self, close: Close) -> None:
         """Fill in what only the end of the connection tells."""
         acknowledged, server_closed = close.acknowledged, close.server_closed
@@ -122,9 +141,7 @@ class ExchangeBook:
 
     def _request(self, event: RequestReceived) -> None:
         fields = event.fields
-        known = _makers.get((self._show_secrets, id(fields)))
-        make = known[1] if known is not None else _maker(self._show_secrets, fields)
-        request = make(event.packet, event.time_ns)
+        request = self._make(fields)(event.packet, event.time_ns, None, None, None)
         if event.exchange < len(self.exchanges):  # HTTP/2: it was recognised behind its answer
             self.exchanges[event.exchange].request = request
         else:
@@ -134,45 +151,20 @@ class ExchangeBook:
             progress.start, progress.first_packet = event.offset, event.first_packet
         self.request_count += 1
         if fields.persistent is False and self.sign is None:
-            self._sign(False, fields.connection, fields.version, event, ends_idleness=False)
+            self._sign(False, fields, (event.packet, event.time_ns))
         if fields.authority is not None and fields.authority not in self.names:
             self._name(fields)
 
     def _response(self, event: ResponseReceived) -> None:
         fields = event.fields
-        keep_alive = None
-        if fields.keep_alive is not None:
-            keep_alive = KeepAlive(fields.keep_alive_timeout, fields.keep_alive_max)
-            said = self.responses_say_keep_alive
-            if said is None:
-                said = self.responses_say_keep_alive = {}
-            said[fields.keep_alive] = said.get(fields.keep_alive, 0) + 1
-        response = Response(
-            event.packet,
-            event.time_ns,
-            None,
-            None,
-            fields.status,
-            fields.reason,
-            fields.version,
-            fields.connection,
-            keep_alive,
-            fields.transfer_encoding,
-            fields.content_length,
-            None,
-            fields.server,
-            fields.via,
-            fields.alt_svc,
-            fields.x_request_id,
-            fields.persistent,
-        )
+        response = _response(fields, self._keep_alive(fields), (event.packet, event.time_ns), (None, None), None)
         if event.exchange >= len(self.exchanges):
             self._add(event.exchange, event.stream, None)
         self.exchanges[event.exchange].response = response
         self.response_count += 1
         if fields.persistent is False and self.sign is None:
             idle = event.unsolicited and fields.status == 408
-            self._sign(True, fields.connection, fields.version, event, ends_idleness=idle)
+            self._sign(True, fields, (event.packet, event.time_ns), ends_idleness=idle)
 
     def _interim(self, event: InterimReceived) -> None:
         if event.exchange >= len(self.exchanges):
@@ -218,29 +210,41 @@ class ExchangeBook:
 
     # ---- what messages say
 
+    def _make(self, fields: RequestFields) -> MakeRequest:
+        known = _makers.get((self._show_secrets, id(fields)))
+        return known[1] if known is not None else _maker(self._show_secrets, fields)
+
     def _add(self, index: int, stream: int | None, request: Request | None) -> None:
         assert index == len(self.exchanges), "exchanges are numbered in order"
         self.exchanges.append(Exchange(index, stream, self.tunnel is not None, request, None, [], False, None, None))
         self._progress.append(_Progress())
 
+    def _keep_alive(self, fields: ResponseFields) -> KeepAlive | None:
+        if fields.keep_alive is None:
+            return None
+        said = self.responses_say_keep_alive
+        if said is None:
+            said = self.responses_say_keep_alive = {}
+        said[fields.keep_alive] = said.get(fields.keep_alive, 0) + 1
+        return KeepAlive(fields.keep_alive_timeout, fields.keep_alive_max)
+
     def _sign(
         self,
         by_server: bool,
-        connection: str | None,
-        version: str | None,
-        event: RequestReceived | ResponseReceived,
+        fields: RequestFields | ResponseFields,
+        arrival: Arrival,
         *,
-        ends_idleness: bool,
+        ends_idleness: bool = False,
     ) -> None:
         """A message that ends the connection by what it says; one whose body ends with the connection says nothing."""
-        options = [] if connection is None else [option.strip().lower() for option in connection.split(",")]
-        if "close" in options:
-            how: Literal["connection-close", "http/1.0"] = "connection-close"
-        elif version == "HTTP/1.0":
+        how: Literal["connection-close", "http/1.0"]
+        if fields.connection is not None and _says_close(fields.connection):
+            how = "connection-close"
+        elif fields.version == "HTTP/1.0":
             how = "http/1.0"
         else:
             return
-        self.sign = Sign(by_server, how, event.packet, event.time_ns, ends_idleness)
+        self.sign = Sign(by_server, how, arrival[0], arrival[1], ends_idleness)
 
     def _name(self, fields: RequestFields) -> None:
         """The server's name as the request says it; a request for a proxy says another server's."""
@@ -274,10 +278,47 @@ def _race(
     return "crossed" if lost else None
 
 
-_makers: dict[tuple[bool, int], tuple[RequestFields, Callable[[int, int], Request]]] = {}
+@lru_cache(maxsize=256)
+def _says_close(connection: str) -> bool:
+    """Whether a Connection field says that this is the last message."""
+    return "close" in [option.strip().lower() for option in connection.split(",")]
 
 
-def _maker(show_secrets: bool, fields: RequestFields) -> Callable[[int, int], Request]:
+def _response(
+    fields: ResponseFields,
+    keep_alive: KeepAlive | None,
+    arrival: Arrival,
+    end: Arrival | tuple[None, None],
+    body_bytes: int | None,
+) -> Response:
+    return Response(
+        arrival[0],
+        arrival[1],
+        end[0],
+        end[1],
+        fields.status,
+        fields.reason,
+        fields.version,
+        fields.connection,
+        keep_alive,
+        fields.transfer_encoding,
+        fields.content_length,
+        body_bytes,
+        fields.server,
+        fields.via,
+        fields.alt_svc,
+        fields.x_request_id,
+        fields.persistent,
+    )
+
+
+#: Makes a record, given packet and time of the header section and of the end, and the bytes of the body.
+MakeRequest = Callable[[int, int, int | None, int | None, int | None], Request]
+
+_makers: dict[tuple[bool, int], tuple[RequestFields, MakeRequest]] = {}
+
+
+def _maker(show_secrets: bool, fields: RequestFields) -> MakeRequest:
     """Makes the records of requests with these fields, redacted unless told otherwise.
 
     Decoders hand out one object for identical header sections, so its identity stands for its content while it is
@@ -287,12 +328,12 @@ def _maker(show_secrets: bool, fields: RequestFields) -> Callable[[int, int], Re
     target, authority, user_agent = show(fields.target), show(fields.authority), show(fields.user_agent)
     x_request_id = show(fields.x_request_id)
 
-    def make(packet: int, time_ns: int) -> Request:
+    def make(packet: int, time_ns: int, end_packet: int | None, end_ns: int | None, body_bytes: int | None) -> Request:
         return Request(
             packet,
             time_ns,
-            None,
-            None,
+            end_packet,
+            end_ns,
             fields.method,
             target,
             authority,
@@ -304,7 +345,7 @@ def _maker(show_secrets: bool, fields: RequestFields) -> Callable[[int, int], Re
             fields.te,
             fields.transfer_encoding,
             fields.content_length,
-            None,
+            body_bytes,
             user_agent,
             x_request_id,
             fields.traceparent,

@@ -7,8 +7,9 @@ accounts that the events hand over are read once the connection is over.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from inspector.bytestream import FROM_SERVER
 from inspector.events import (
@@ -54,8 +55,7 @@ LayerEvent = (
 )
 
 
-@dataclass(slots=True)
-class Sign:
+class Sign(Struct, gc=False):
     """Something that says that the connection will not go on."""
 
     by_server: bool

@@ -29,7 +29,7 @@ from inspector.sources.source import BATCH_ROWS, Dropped, Problem, SourceFile
 
 #: Seconds between two looks at the clock and at the interfaces.
 TICK = 0.25
-#: Seconds between two batches, unless a quarter of the ring is full: larger batches cost less a packet.
+#: Seconds between two looks at what has come, unless a quarter of the ring is full: larger batches cost less a packet.
 PACE = 0.2
 #: Idle batches are this many nanoseconds behind the clock: a packet is in the hands of the reader by then.
 LATENESS_NS = 500_000_000
@@ -56,6 +56,9 @@ class Feed(Protocol):
     @property
     def interfaces(self) -> list[Interface]:
         """What Rows.interface counts in."""
+
+    def look(self) -> None:
+        """What comes after this may wait until the next look."""
 
     def take(self, max_rows: int) -> Rows | None:
         """The next packets; None: there are none now. Their bytes are valid until the next call."""
@@ -103,7 +106,8 @@ class LiveSource:
         self._deadline = None if duration is None else time.monotonic() + duration
         self._warn = warn
         self._stopping = False
-        self._tick_at = time.monotonic() + TICK
+        self._looked_at = time.monotonic()
+        self._tick_at = self._looked_at + TICK
         self._woken, self._waker = socket.socketpair()
         self._waker.setblocking(False)
         self._state = {name: interface_state(name) for name in self.names if name != ANY}
@@ -157,16 +161,21 @@ class LiveSource:
                 yield RawBatch.idle(time.time_ns() - LATENESS_NS, self._feed.interfaces, self._packets + 1)
             self._rest(min(self._tick_at, self._deadline or self._tick_at))
         self._feed.stop()
-        # What came before has been handed over when the last block is as old as a block gets.
+        # What came before has been handed over when the last block is as old as a block gets; the last look is behind
+        # that, however long the batches take.
         until = time.monotonic() + LATENESS_NS / 2e9
-        while (left := until - time.monotonic()) > 0:
+        left = 1.0
+        while left > 0:
+            left = until - time.monotonic()
             if self._count is None or self._packets < self._count:
                 yield from self._taken()
-            self._wait(min(left, TICK / 4))
+            self._wait(max(0.0, min(left, TICK / 4)))
         self.read_dropped()
 
     def _taken(self) -> Iterator[RawBatch]:
-        """What is there."""
+        """What is there. What comes meanwhile is a block or two: it waits, to be one batch with what comes behind."""
+        self._looked_at = time.monotonic()
+        self._feed.look()
         while (room := self._room()) and (rows := self._feed.take(room)) is not None:
             self._file.packets += len(rows)
             self._file.bytes += int(rows.captured.sum())
@@ -184,8 +193,10 @@ class LiveSource:
         return room if self._count is None else min(room, self._count - self._packets)
 
     def _rest(self, until: float) -> None:
-        """Until there are packets and PACE has passed, or until that time (of the monotonic clock)."""
-        earliest = time.monotonic() + PACE
+        """Until there are packets and PACE has passed since the last look, or until that time (of the monotonic clock).
+
+        Whoever needs longer than PACE for what was there has what came meanwhile in the ring, and no time to rest."""
+        earliest = self._looked_at + PACE
         while not self._stopping and (now := time.monotonic()) < until:
             if now < earliest:
                 if self._feed.filling():
@@ -292,6 +303,9 @@ class RingFeed:
     def interfaces(self) -> list[Interface]:
         return self._ring.interfaces.known
 
+    def look(self) -> None:
+        self._ring.look()
+
     def take(self, max_rows: int) -> Rows | None:
         return self._ring.take(max_rows)
 
@@ -351,6 +365,9 @@ class ScapyFeed:
             raise
         self._stopped = False
         self._lost = 0
+
+    def look(self) -> None:
+        """Nothing: a socket's buffer is small, so all of it is taken."""
 
     def take(self, max_rows: int) -> Rows | None:
         packets: list[tuple[bytes, int, int]] = []

@@ -121,6 +121,8 @@ class Ring:
         """Blocks whose packets are in `_rows`, or were the last batch."""
         self._rows: Rows | None = None
         self._done = 0
+        self._seen: int | None = None
+        """Blocks that were ready at the last look and were not taken since; None: nobody looked."""
 
     @property
     def ready(self) -> bool:
@@ -135,10 +137,18 @@ class Ring:
         ahead = (self._next + self._blocks // 4 - 1) % self._blocks
         return bool(self._words[ahead * self._block_words + _STATUS] & _OURS)
 
+    def look(self) -> None:
+        """From here on no more is taken than what is ready now, until the next look."""
+        words, seen = self._words, 0
+        while seen < self._blocks and words[(self._next + seen) % self._blocks * self._block_words + _STATUS] & _OURS:
+            seen += 1
+        self._seen = seen
+
     def take(self, max_rows: int) -> Rows | None:
         """The next packets, in the order in which the kernel saw them; their bytes are valid until the next call.
 
-        None: there are none now. The packets before may lie in blocks that go back with this call.
+        None: there are none now, or were none at the last look. The packets before may lie in blocks that go back with
+        this call.
         """
         if self._rows is None or self._done == len(self._rows):
             self.give_back()
@@ -178,6 +188,8 @@ class Ring:
         words, frames = self._words, list[int]()
         first = at = self._next
         most = max(1, min(BATCH_BYTES // (4 * self._block_words), self._blocks // 2))
+        if self._seen is not None:
+            most = min(most, self._seen)
         while at < self._blocks and at - first < most and len(frames) < BATCH_ROWS:
             block = at * self._block_words
             if not words[block + _STATUS] & _OURS:
@@ -189,6 +201,8 @@ class Ring:
                 frames.append(frame)
                 frame += words[frame] >> 2
         self._next = at % self._blocks
+        if self._seen is not None:
+            self._seen -= at - first
         if not frames:
             return None
         start = first * self._block_words * 4

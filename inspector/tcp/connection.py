@@ -9,7 +9,7 @@ Positions are stream offsets (sequence.py); what is unknown is None. Nothing her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Ending, Piece, Spent, StreamChunk, StreamSink
 from inspector.events import Anomaly
@@ -23,11 +23,10 @@ from inspector.tcp.states import NEXT, EndState, History, Input
 #: A sequence number farther away than this from where a direction stands is not believed: no window reaches it.
 BELIEVED_DISTANCE = 1 << 30
 _HALF = 1 << 31
+#: Both ends of a 4-tuple, each (address high, address low, port), as in the columns.
+Ends = tuple[tuple[int, int, int], tuple[int, int, int]]
 #: Makes who takes a connection's byte streams, given the chunk that they begin with (None: with a hole).
 MakeSink = Callable[["Connection", StreamChunk | None], StreamSink]
-#: Reads all payload of a connection in order of arrival, both directions, whole from its handshake to its close: what
-#: is left of a sink then. None: nothing was read, and a sink is to be made and told as always.
-ReadWhole = Callable[["Connection", Sequence[StreamChunk]], StreamSink | None]
 #: Anomalies that are kept of a connection; further ones are counted.
 KEPT_ANOMALIES = 256
 
@@ -51,13 +50,12 @@ class Connection:
 
     def __init__(
         self,
-        ends: tuple[tuple[int, int, int], tuple[int, int, int]],
+        ends: Ends,
         client_end: int,
         role_from: str,
         packet: int,
         time_ns: int,
         make_sink: MakeSink,
-        sides: tuple[Side, Side] | None = None,
     ) -> None:
         self.id = -1
         """Numbered by the tracker at the end of the batch that began the connection."""
@@ -65,9 +63,8 @@ class Connection:
         self.client_end = client_end
         """Which end of the 4-tuple (0 or 1) is the client's."""
         self.client, self.server = ends[client_end], ends[1 - client_end]
-        """(address high, address low, port), as in the columns."""
         self.role_from = role_from
-        self.sides = (Side(), Side()) if sides is None else sides
+        self.sides = (Side(), Side())
         self.first_packet = self.last_packet = packet
         self.first_ns = self.end_ns = time_ns
         self.syn_packet: int | None = None

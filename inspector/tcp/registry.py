@@ -14,9 +14,8 @@ import numpy as np
 
 from inspector.bytestream import FROM_CLIENT
 from inspector.packets.batch import I64, U64
-from inspector.tcp.connection import Connection, MakeSink
+from inspector.tcp.connection import Connection, Ends, MakeSink
 from inspector.tcp.flow_table import CONNECTION, EMPTY, ENDED, SYN_ONLY, FlowTable
-from inspector.tcp.side import Side
 
 
 class Late(NamedTuple):
@@ -66,15 +65,16 @@ class Registry:
         role_from: str,
         packet: int,
         time_ns: int,
-        sides: tuple[Side, Side] | None = None,
     ) -> Connection:
-        high_0, low_0, high_1, low_1, all_ports = self.table.words
-        ports = all_ports.item(slot)
-        first = (high_0.item(slot), low_0.item(slot), ports >> 16)
-        ends = (first, (high_1.item(slot), low_1.item(slot), ports & 0xFFFF))
-        connection = Connection(ends, client_end, role_from, packet, time_ns, self._make_sink, sides)
+        connection = Connection(self.ends(slot), client_end, role_from, packet, time_ns, self._make_sink)
         connection.slot = slot
         return connection
+
+    def ends(self, slot: int) -> Ends:
+        """Address high, address low and port of both ends of a slot's tuple."""
+        high_0, low_0, high_1, low_1, all_ports = self.table.words
+        ports = all_ports.item(slot)
+        return (high_0.item(slot), low_0.item(slot), ports >> 16), (high_1.item(slot), low_1.item(slot), ports & 0xFFFF)
 
     def install(self, connection: Connection) -> None:
         self.live[connection.slot] = connection

@@ -42,7 +42,7 @@ class Side:
         ttl_packets: int = 0,
         network: int | None = None,
     ) -> None:
-        """By position, what a connection that went as it should has (`regular.whole`)."""
+        """By position, what a connection that went as it should has (`whole_connection`)."""
         self.state = state
         self.isn = isn
         """Initial sequence number, where a SYN was seen."""

@@ -16,11 +16,12 @@ import numpy as np
 from inspector.bounds import Bounds
 from inspector.endpoints import Endpoint, ip_text
 from inspector.packets.batch import IcmpError, PacketBatch
-from inspector.tcp.connection import Connection, MakeSink, ReadWhole
+from inspector.tcp.connection import Connection, MakeSink
 from inspector.tcp.flow_table import SYN_ONLY, group
 from inspector.tcp.registry import Late, Registry
 from inspector.tcp.triage import triage
 from inspector.tcp.walk import LINGER_NS, Walk
+from inspector.tcp.whole_connection import ReadWhole
 
 #: Connections of SYNs alone that are looked for at a time: what that needs beside the table stays small.
 _HANDED_OUT = 65_536

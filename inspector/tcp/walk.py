@@ -11,15 +11,16 @@ import numpy as np
 from inspector.bytestream import Piece, StreamChunk
 from inspector.endpoints import server_by_port
 from inspector.packets.batch import I64, U8, PacketBatch
-from inspector.tcp import regular
-from inspector.tcp.connection import Connection, ReadWhole
+from inspector.tcp import regular, whole_connection
+from inspector.tcp.connection import Connection
 from inspector.tcp.flow_table import CONNECTION, EMPTY, ENDED, SYN_ONLY
 from inspector.tcp.registry import Late, Registry
 from inspector.tcp.segment import ACK, FIN, RST, SYN, Rows, Run, Segment
 from inspector.tcp.sequence import MASK, distance
 from inspector.tcp.side import Side
 from inspector.tcp.triage import SPREAD, WIDEST_SPREAD, Mask, Steps, Totals
-from inspector.tcp.whole import LIFE, StepColumns, step_columns, whole_connections
+from inspector.tcp.whole import LIFE, Begun, StepColumns, beginnings, step_columns, walked, whole_connections
+from inspector.tcp.whole_connection import ReadWhole, Story, WholeConnection
 
 #: Capture time for which an ended connection still takes what comes.
 LINGER_NS = 2_000_000_000
@@ -111,18 +112,30 @@ class Walk:
         """Turn what the steps need into lists: reading a list is five times faster than reading an array."""
         batch, steps = self._batch, self._steps
         first, members, order = steps.first, steps.members, steps.order
-        rows = order[members[first[:-1]]]
-        count = np.diff(first)
-        several = count > 1
-        self._members = Rows(batch, order[members[np.repeat(several, count)]], self._buffer)
-        self._count = count.tolist()
-        self._member = (np.cumsum(np.where(several, count, 0)) - count).tolist()
         columns = step_columns(batch, steps)
         closing = whole_connections(steps, columns)
-        self._closing = closing.tolist()
-        self._begins = ((closing >= 0) & self._begin_anew(columns)).tolist()
+        begins = (closing >= 0) & self._begin_anew(columns)
+        self._begun = beginnings(
+            batch,
+            steps,
+            columns,
+            closing,
+            [word[self._slots[begins]] for word in self._table.words],
+            np.flatnonzero(begins),
+        )
+        kept = walked(steps, begins, closing)
+        kept_before = np.append(0, np.cumsum(kept))
+        count = np.diff(first)
+        several = (count > 1) & kept
+        self._members = Rows(batch, order[members[np.repeat(several, count)]], self._buffer)
+        self._member = (np.cumsum(np.where(several, count, 0)) - count)[kept].tolist()
+        self._count = count[kept].tolist()
+        self._first_at, self._last_at = members[first[:-1]][kept], members[first[1:] - 1][kept]
+        rows = order[self._first_at]
+        columns = StepColumns._make(column[kept] for column in columns)
+        self._closing = np.where(closing >= 0, kept_before[closing], -1).tolist()
         self._length = columns.length.tolist()
-        self._run = steps.run.tolist()
+        self._run = steps.run[kept].tolist()
         self._direction = columns.direction.tolist()
         self._flags = columns.flags.tolist()
         self._seq = columns.seq.tolist()
@@ -133,7 +146,7 @@ class Walk:
         self._payload = batch.payload_position[rows].tolist()
         self._ack = columns.ack.tolist()
         self._window = columns.window.tolist()
-        self._step_starts = steps.step_starts.tolist()
+        self._step_starts = kept_before[steps.step_starts].tolist()
         starts = steps.group_starts
         self._group_starts = starts.tolist()
         ends_of_groups = order[starts[1:] - 1]
@@ -155,16 +168,16 @@ class Walk:
     def _group(self, index: int, slot: int) -> None:
         """All rows of one connection in this batch."""
         step, end = self._step_starts[index], self._step_starts[index + 1]
-        if self._begins[index]:
-            begun = self._enter(slot, step, self._direction[step], "syn", regular.UNTOLD)
-            self._tell_whole(begun, index, step, end)
+        begun = self._begun.get(index)
+        if begun is not None:
+            self._begin_whole(begun, index, slot)
             return
         connection = self._connection_of(slot, step)
         if connection is None or connection.retired:
             self._late(connection, slot, self._group_starts[index], self._group_starts[index + 1])
             return
         if self._closing[index] >= 0 and regular.is_new(connection):
-            self._tell_whole(connection, index, step, end)
+            self._tell_whole(connection, index)
             return
         start, behind = self._group_starts[index], self._group_starts[index + 1]
         if one_by_one := self._one_by_one(connection, index, step):
@@ -186,29 +199,65 @@ class Walk:
         elif self._table.watched[slot]:
             self._table.watched[slot] = False
 
-    def _tell_whole(self, connection: Connection, index: int, step: int, end: int) -> None:
-        """Tell a new connection all its steps at once, and what they add up to."""
-        run, sender, client_end, close = self._run, self._direction, connection.client_end, self._closing[index]
-        payload = [
-            self._chunk(at, sender[at] ^ client_end) if run[at] else sender[at] ^ client_end
-            for at in range(step + 3, close)
-        ]
-        seq, ack, packet, time_ns, second = self._seq, self._ack, self._packet, self._time, end - 2
-        regular.whole(
-            connection,
-            (seq[step], seq[step + 1]),
-            (packet[step], (time_ns[step], time_ns[step + 1], time_ns[step + 2])),
-            payload,
-            regular.Closing(
-                sender[close] ^ client_end,
-                (ack[close], ack[second]),
-                (packet[close], packet[second], packet[second + 1]),
-                (time_ns[close], time_ns[second], time_ns[second + 1]),
-                second - close > 1,
-            ),
-            (self._totals[client_end][index], self._totals[1 - client_end][index]),
-            self._read_whole,
+    def _begin_whole(self, begun: Begun, index: int, slot: int) -> None:
+        """A connection that is all in this batch: its payload is read at once, where that is possible."""
+        client_end, ends, packet, seqs, times_ns, closes_first, acknowledged_between, acks, packets, close_ns = begun
+        carried = self._carried(self._step_starts[index], self._step_starts[index + 1], client_end)
+        chunks, registry, totals = carried.chunks, self._registry, self._totals
+        read = self._read_whole(chunks) if chunks and self._read_whole is not None else None
+        direction = closes_first ^ client_end
+        story = Story(
+            seqs,
+            times_ns,
+            carried.lengths,
+            whole_connection.history(carried.letters, direction, acknowledged_between),
+            None if read is None else read.last,
+            direction,
+            acks,
+            packets,
+            close_ns,
+            (totals[client_end][index], totals[1 - client_end][index]),
         )
+        if read is not None:
+            connection: Connection = WholeConnection(slot, ends, client_end, packet, times_ns[0], story, read)
+            registry.install(connection)
+        else:
+            connection = self._enter(slot, client_end, "syn", packet, times_ns[0])
+            whole_connection.tell(connection, chunks, story)
+        self._told_whole(connection, index)
+
+    def _tell_whole(self, connection: Connection, index: int) -> None:
+        """Tell a new connection all its steps at once, and what they add up to."""
+        step, close, second = self._step_starts[index], self._closing[index], self._step_starts[index + 1] - 2
+        client_end, seq, ack, packet, time_ns = connection.client_end, self._seq, self._ack, self._packet, self._time
+        carried = self._carried(step + 3, close, client_end)
+        direction = self._direction[close] ^ client_end
+        story = Story(
+            (seq[step], seq[step + 1]),
+            (time_ns[step], time_ns[step + 1], time_ns[step + 2]),
+            carried.lengths,
+            whole_connection.history(carried.letters, direction, second - close > 1),
+            None,
+            direction,
+            (ack[close], ack[second]),
+            (packet[close], packet[second], packet[second + 1]),
+            (time_ns[close], time_ns[second], time_ns[second + 1]),
+            (self._totals[client_end][index], self._totals[1 - client_end][index]),
+        )
+        whole_connection.tell(connection, carried.chunks, story)
+        self._told_whole(connection, index)
+
+    def _carried(self, first: int, end: int, client_end: int) -> whole_connection.Payload:
+        """What a whole connection carried: the steps between its handshake and its close."""
+        run, sender = self._run, self._direction
+        return whole_connection.payload(
+            [
+                self._chunk(at, sender[at] ^ client_end) if run[at] else sender[at] ^ client_end
+                for at in range(first, end)
+            ]
+        )
+
+    def _told_whole(self, connection: Connection, index: int) -> None:
         connection.last_packet, connection.end_ns = self._group_last[index]
         self._table.watched[connection.slot] = True
         self._registry.retire_later(connection)
@@ -316,11 +365,11 @@ class Walk:
 
     def _position(self, step: int) -> int:
         """The sorted position of a step's first row."""
-        return int(self._steps.members[self._steps.first[step]])
+        return int(self._first_at[step])
 
     def _last_position(self, step: int) -> int:
         """The sorted position of a step's last row."""
-        return int(self._steps.members[self._steps.first[step + 1] - 1])
+        return int(self._last_at[step])
 
     def _segment(self, step: int) -> Segment:
         row = self._steps.order[self._position(step)]
@@ -442,12 +491,10 @@ class Walk:
         else:
             server = server_by_port(ports >> 16, ports & 0xFFFF)
             client_end, role_from = (sender, "first-packet") if server is None else (1 - server, "port")
-        return self._enter(slot, step, client_end, role_from)
+        return self._enter(slot, client_end, role_from, self._packet[step], self._time[step])
 
-    def _enter(
-        self, slot: int, step: int, client_end: int, role_from: str, sides: tuple[Side, Side] | None = None
-    ) -> Connection:
-        connection = self._registry.new(slot, client_end, role_from, self._packet[step], self._time[step], sides)
+    def _enter(self, slot: int, client_end: int, role_from: str, packet: int, time_ns: int) -> Connection:
+        connection = self._registry.new(slot, client_end, role_from, packet, time_ns)
         self._registry.install(connection)
         return connection
 

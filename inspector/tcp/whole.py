@@ -3,17 +3,19 @@
 Such a group goes from the SYN to the ACK of the last FIN and holds nothing but what comes next in its direction: SYN,
 SYN-ACK, ACK, then payload and pure ACKs, then FIN, FIN, ACK. Between the FINs may be pure ACKs of the one who closes
 second: its system acknowledges at once, the program closes when it comes to it. What is not so, or not all in one
-batch, is told step by step; `regular.whole` leaves a connection as its steps would have left it, which the laws over
+batch, is told step by step; `whole_connection` leaves one as its steps would have left it, which the laws over
 batch sizes hold.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from inspector.packets.batch import I64, U8, U16, U32, PacketBatch
+from inspector.packets.batch import I64, U8, U16, U32, U64, PacketBatch
+from inspector.tcp.connection import Ends
 from inspector.tcp.segment import ACK, FIN, RST, SYN
 from inspector.tcp.triage import Mask, Steps
 
@@ -45,6 +47,62 @@ def step_columns(batch: PacketBatch, steps: Steps) -> StepColumns:
         steps.direction[members[first[:-1]]],
         np.diff(behind[first]),
     )
+
+
+#: Handshake and close of a whole connection as they are told: the client's end, both ends, the SYN's packet, the
+#: initial sequence numbers, the times of the handshake, which end sent the first FIN, whether there are ACKs between
+#: the FINs; the acknowledgment numbers of the FINs, the packets and the times of the FINs and of the last ACK.
+Begun = tuple[
+    int,
+    Ends,
+    int,
+    tuple[int, int],
+    tuple[int, int, int],
+    int,
+    bool,
+    tuple[int, int],
+    tuple[int, int, int],
+    tuple[int, int, int],
+]
+
+
+def beginnings(
+    batch: PacketBatch, steps: Steps, columns: StepColumns, closing: I64, words: Sequence[U64], groups: I64
+) -> dict[int, Begun]:
+    """What is told of these groups, by group. `words`: their tuples (Groups.tuples). shape (m,) each"""
+    opening, close, second = steps.step_starts[groups], closing[groups], steps.step_starts[groups + 1] - 2
+    rows = steps.order[steps.members[steps.first[:-1]]]
+    packet, time_ns = batch.packet[rows], batch.time_ns[rows]
+    high_0, low_0, high_1, low_1, ports = words
+    ends = (high_0, low_0, ports >> np.uint64(16)), (high_1, low_1, ports & np.uint64(0xFFFF))
+
+    def together(column: I64 | U32, *at: I64) -> Iterator[Any]:  # zip knows no lengths
+        return zip(*(column[one].tolist() for one in at), strict=True)
+
+    begun = zip(
+        columns.direction[opening].tolist(),
+        zip(*(zip(*(word.tolist() for word in end), strict=True) for end in ends), strict=True),
+        packet[opening].tolist(),
+        together(columns.seq, opening, opening + 1),
+        together(time_ns, opening, opening + 1, opening + 2),
+        columns.direction[close].tolist(),
+        (second - close > 1).tolist(),
+        together(columns.ack, close, second),
+        together(packet, close, second, second + 1),
+        together(time_ns, close, second, second + 1),
+        strict=True,
+    )
+    return dict(zip(groups.tolist(), begun, strict=True))
+
+
+def walked(steps: Steps, begins: Mask, closing: I64) -> Mask:
+    """Which steps there is more to say of: where `begins`, only those between handshake and close. shape (steps,)"""
+    starts = steps.step_starts
+    count = np.diff(starts)
+    step = np.arange(starts[-1])
+    kept: Mask = np.repeat(~begins, count)
+    kept |= (step >= np.repeat(starts[:-1] + 3, count)) & (step < np.repeat(closing, count))
+    return kept
 
 
 def whole_connections(steps: Steps, columns: StepColumns) -> I64:

@@ -29,9 +29,9 @@ def test_a_tool_that_says_nothing(tool: str) -> None:
 
 
 def test_the_table() -> None:
-    runs = {CONNSPECT: [Heard(100, 100, 0, 0.0004, 10.0)], TCPDUMP: [Heard(100, 90, 10, 0.00018, 10.0)]}
+    runs = {CONNSPECT: [Heard(100, 100, 0, 0.0004, 0.05, 10.0)], TCPDUMP: [Heard(100, 90, 10, 0.00018, 0.0, 10.0)]}
     header, connspect, tcpdump, last = table(runs)
-    assert connspect.split()[-5:] == ["100", "0.0%", "0", "0.00", "4.00"]
-    assert tcpdump.split()[-5:] == ["90", "10.0%", "10", "0.00", "2.00"]
-    assert "takes 2.0 times tcpdump's" in last
+    assert connspect.split()[-5:] == ["0.0%", "0", "0.00", "4.00", "0.05"]
+    assert tcpdump.split()[-5:] == ["10.0%", "10", "0.00", "2.00", "0.00"]
+    assert "takes 2.0 times tcpdump's CPU time a packet, 252.0 times with its report" in last
     assert len(header) == len(connspect)

@@ -27,6 +27,8 @@ class Feed:
         self.listened_to: list[list[str]] = []
         self.stopped = self.closed = False
 
+    def look(self) -> None: ...
+
     def take(self, max_rows: int) -> Rows | None:
         n = min(self.left, max_rows)
         if not n:
@@ -52,6 +54,20 @@ class Feed:
 
     def close(self) -> None:
         self.closed = True
+
+
+class OnlyWhatWasSeen(Feed):
+    """As the ring: what comes behind a look waits for the next."""
+
+    seen = 0
+
+    def look(self) -> None:
+        self.seen = self.left
+
+    def take(self, max_rows: int) -> Rows | None:
+        n = min(self.seen, max_rows)
+        self.seen -= n
+        return super().take(n)
 
 
 @contextmanager
@@ -94,6 +110,19 @@ def test_what_has_been_captured_is_handed_out_at_the_end() -> None:
                 one.stop()
                 feed.left = 5
         assert seen == 5
+
+
+def test_what_comes_while_the_last_batches_are_worked_on_is_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LATENESS_NS", 20_000_000)
+    feed = OnlyWhatWasSeen(3)
+    with source(feed) as one:
+        one.stop()
+        seen = []
+        for batch in one:
+            seen.append(len(batch))
+            feed.left = 2 if len(seen) == 1 else feed.left
+            time.sleep(0.05)
+    assert seen == [3, 2]
 
 
 def test_idle_batches_tell_the_time_and_count_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,26 @@ def test_blocks_are_taken_together_and_around_the_ring() -> None:
     assert max(map(len, seen)) == 4  # never more than half of the ring: the kernel needs room, too
 
 
+def test_what_comes_behind_a_look_waits_for_the_next() -> None:
+    memory, one = ring(4)
+    for turn in range(0, 9, 3):
+        fill(memory, turn % 4, [Frame(packet(turn))])
+        fill(memory, (turn + 1) % 4, [Frame(packet(turn + 1))])
+        one.look()
+        fill(memory, (turn + 2) % 4, [Frame(packet(turn + 2))])
+        seen = []
+        while (rows := one.take(1000)) is not None:
+            seen += bytes_of(rows)
+        assert seen == [packet(turn), packet(turn + 1)]
+        assert one.ready
+        one.look()
+        assert bytes_of(one.take(1000)) == [packet(turn + 2)]
+        assert one.take(1000) is None
+    one.look()
+    fill(memory, 1, [Frame(packet(9))])
+    assert one.take(1000) is None
+
+
 def test_a_quarter_full() -> None:
     memory, one = ring(8)
     fill(memory, 0, [Frame(packet(1))])

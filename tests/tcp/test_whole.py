@@ -7,10 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from inspector.bounds import Bounds
+from inspector.bytestream import Spent
+from inspector.engine import Options
+from inspector.tcp.connection import Connection
 from inspector.tcp.flow_table import group
+from inspector.tcp.side import Side
+from inspector.tcp.tracker import Tracker
 from inspector.tcp.triage import triage
 from inspector.tcp.whole import step_columns, whole_connections
-from tests.tcp.playbook import REQUEST, RESPONSE, Talk, alike, columns, merged, opened, the
+from inspector.tcp.whole_connection import Read, WholeConnection
+from tests.tcp.playbook import REQUEST, RESPONSE, Talk, alike, columns, inspect, merged, opened, the
 
 
 def _whole(*talks: Talk) -> list[bool]:
@@ -138,3 +145,56 @@ def test_a_syn_twice_is_one_connection() -> None:
     talk = Talk().c("SYN").c("SYN", at=-1).s("SYN ACK").c("ACK").exchange().close()
     assert _whole(talk) == [False, True]
     assert the(talk).opened.syn_retransmissions == 1
+
+
+def _tracked(talk: Talk, read: Read | None) -> Connection:
+    """The connection of a talk, before it retires; `read`: what is left of its payload, where that is read at once."""
+    tracker = Tracker(lambda connection, start: Spent("http/1.1"), read_whole=lambda payload: read)
+    assert tracker.feed(columns(talk)) == []
+    (connection,) = tracker.unfinished
+    return connection
+
+
+@pytest.mark.parametrize("by", ["client", "server"])
+def test_what_is_made_when_it_is_missed_is_what_a_connection_has(by: str) -> None:
+    talk = Talk().handshake().exchange().wait(5).close(by)
+    book = object()
+    whole, told = _tracked(talk, Read(Spent("http/1.1"), book, (7, 70))), _tracked(talk, None)
+    assert isinstance(whole, WholeConnection)
+    assert type(told) is Connection
+    assert whole.book is book
+    assert whole.story is not None, "nobody has asked yet"
+    for side, same in zip(whole.sides, told.sides, strict=True):
+        assert {name: getattr(side, name) for name in Side.__slots__} == {
+            name: getattr(same, name) for name in Side.__slots__
+        }
+    assert not whole.story
+    assert (whole.application_at_close_packet, whole.application_at_close_ns) == (7, 70)
+    assert whole.history.letters == told.history.letters
+    own = {"application_at_close_packet", "application_at_close_ns", "book", "history", "make_sink", "sides", "sink"}
+    for name in set(Connection.__slots__) - own:
+        assert getattr(whole, name) == getattr(told, name), name
+    with pytest.raises(AttributeError):
+        getattr(whole, "nothing of the kind")
+
+
+@pytest.mark.parametrize("late", ["ACK", "FIN ACK", "RST ACK"])
+def test_a_straggler_finds_a_connection_that_was_told_whole(late: str) -> None:
+    """In a batch of its own: the connection has ended and has not retired."""
+    talk = Talk().handshake().exchange().close()
+    size = talk.last
+    talk.c(late)
+    (cut,) = inspect(talk, batch_rows=size).connections
+    assert cut == the(talk)
+    assert cut.client_traffic.packets == the(Talk().handshake().exchange().close()).client_traffic.packets + 1
+
+
+def test_of_more_exchanges_than_are_kept_the_last_ones_are() -> None:
+    talk = Talk().handshake()
+    for _ in range(5):
+        talk.exchange()
+    talk.close()
+    assert _whole(talk) == [True]
+    connection = the(talk, Options(bounds=Bounds(exchanges=3)))
+    assert [exchange.index for exchange in connection.exchanges] == [2, 3, 4]
+    assert connection.requests == 5

@@ -8,12 +8,11 @@ sizes hold that both say the same, since a batch of one packet never has a whole
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Arrival, Spent, StreamChunk
-from inspector.events import MessageEnded, RequestReceived, ResponseReceived
-from inspector.protocols.decoder import Emit
+from inspector.bytestream import FROM_CLIENT, FROM_SERVER, Arrival, StreamChunk
+from inspector.events import PlainExchange
 from inspector.protocols.detect import Detected, detect
 from inspector.protocols.http1.framing import Body
 from inspector.protocols.http1.head import (
@@ -29,10 +28,10 @@ from inspector.protocols.http1.resync import head_end
 _HEAD_WINDOW = 4096
 
 
-def read_plain(payload: Sequence[StreamChunk], emit: Emit) -> Spent | None:
-    """Tell all of a connection's exchanges, given its payload in order of arrival; what is left of a decoder then.
+def read_plain(payload: Sequence[StreamChunk], emit: Callable[[PlainExchange], None]) -> tuple[str, Arrival] | None:
+    """Tell all of a connection's exchanges, given its payload in order of arrival.
 
-    None, and nothing is told, where they are not as they mostly are.
+    The protocol, and how the last byte came. None, and nothing is told, where they are not as they mostly are.
     """
     heads = _heads(payload)
     if heads is None:
@@ -44,16 +43,14 @@ def read_plain(payload: Sequence[StreamChunk], emit: Emit) -> Spent | None:
         if not exchange and "HTTP/1.0" in (request.fields.version, response.fields.version):
             protocol = "http/1.0"
         start, stop = asked.offset, asked.offset + asked.length
-        packet, time_ns = asked.arrival(stop - 1)
-        emit(RequestReceived(packet, time_ns, exchange, None, start, asked.arrival(start)[0], request.fields))
-        emit(MessageEnded(packet, time_ns, exchange, None, FROM_CLIENT, stop, 0, True))
-        start, stop = answer.offset, answer.offset + answer.length
-        first = answer.arrival(start)
-        last = answer.arrival(stop - 1)
-        # The header section lies in the first piece, which came at once.
-        emit(ResponseReceived(*first, exchange, None, False, *first, response.fields))
-        emit(MessageEnded(*last, exchange, None, FROM_SERVER, stop, answer.length - head_length, True))
-    return Spent(protocol, last)
+        arrived = asked.arrival(stop - 1)
+        first = asked.arrival(start)[0]
+        # The response's header section lies in the first piece, which came at once.
+        answered, last = answer.arrival(answer.offset), answer.arrival(answer.offset + answer.length - 1)
+        body_bytes = answer.length - head_length
+        fields = response.fields
+        emit(PlainExchange(exchange, request.fields, first, arrived, start, stop, fields, answered, last, body_bytes))
+    return protocol, last
 
 
 def _heads(payload: Sequence[StreamChunk]) -> list[tuple[RequestHead, ResponseHead, int]] | None:
