@@ -54,13 +54,21 @@ def decided_by(closed: Closed) -> Side:
 def follows_idle(connection: Connection) -> bool:
     """Whether the close came out of silence, not with a message that said so."""
     closed = connection.closed
-    if closed is None or closed.idle_ns is None or closed.idle_ns < IDLE_LEAST_NS:
+    if closed is None or closed.idle_ns is None or closed.idle_ns < IDLE_LEAST_NS or _is_waited_for(connection):
         return False
     if closed.announced is not None and closed.announced.how in ("connection-close", "http/1.0"):
         return _timed_out(connection)
     if closed.announced is not None and closed.announced.how == "goaway" and _went_along(connection, closed.announced):
         return False
     return closed.idle_ns >= IDLE_LEAST_HANDSHAKES * (connection.opened.handshake_ns or 0)
+
+
+def _is_waited_for(connection: Connection) -> bool:
+    """Whether a request was under way: who closes then has waited long enough for its response."""
+    return any(
+        exchange.request is not None and exchange.response is None and exchange.race is None and exchange.reset is None
+        for exchange in connection.exchanges
+    )
 
 
 def _timed_out(connection: Connection) -> bool:

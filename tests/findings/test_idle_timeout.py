@@ -30,7 +30,24 @@ def of_node(*connections: Connection) -> list[Connection]:
     return [asking(connection, user_agent="node") for connection in connections]
 
 
+def unanswered(*waited_ms: float, by: str) -> list[Connection]:
+    """Connections on which a request waited so long, and then were closed."""
+    connections = idle(*waited_ms, by=by)
+    for connection in connections:
+        connection.exchanges[-1].response = None
+    return connections
+
+
 # ---- the server
+
+
+def test_waiting_for_a_response_is_no_idleness() -> None:
+    assert told(*unanswered(5_000, 5_000, 5_000, by="server")) == []
+    assert told(*unanswered(5_000, 5_000, 5_000, by="client")) == []
+    raced = unanswered(5_000, 5_000, 5_000, by="server")
+    for connection in raced:
+        connection.exchanges[-1].race = "after"
+    assert told(*raced) == [SERVER]
 
 
 def test_server_with_a_timer() -> None:
