@@ -103,6 +103,7 @@ class Case:
             "client_idle",
             "connections",
             "endpoint",
+            "front",
             "http2",
             "opened",
             "raced",
@@ -136,6 +137,8 @@ class Case:
         """With a request that met the close."""
         self.http2: list[Connection] = []
         self.tls: list[Connection] = []
+        self.front: str | None = None
+        """Where its client, a proxy, is asked itself (ip:port), if that is in the capture, too (fronts.find_fronts)."""
         self.uses: Sequence[PoolUse] = ()
         """What each client did with its connections, and what a good pool would have (pool.measure)."""
         self._sort()

@@ -94,7 +94,7 @@ class Product(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     first WINDOW_UPDATE on the connection."""
     ways: dict[str, str] = {}
     """How advice is written in it. A client's: idle (give idle connections up), reuse, pool (its size), http2, ping; a
-    server's: streams (the limit of streams at once)."""
+    server's: streams (the limit of streams at once), http2 (how it is switched on)."""
 
     def settings(self, kind: Kind) -> tuple[Setting, ...]:
         """Its limits of one kind."""

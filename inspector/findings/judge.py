@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from inspector.endpoints import Endpoint
 from inspector.findings.case import Case, Scene
 from inspector.findings.causes import one_a_cause
+from inspector.findings.fronts import find_fronts
 from inspector.findings.pool import measure
 from inspector.findings.rules import rules
 from inspector.records.capture import CaptureRecord
@@ -38,9 +39,10 @@ def judge(
         by_id[connection.id] = connection
         if connection.findings:
             connection.findings = []
+    cases = [Case(endpoint, by_endpoint[endpoint.ip, endpoint.port], scene) for endpoint in endpoints]
+    find_fronts(cases)
     findings: list[Finding] = []
-    for endpoint in endpoints:
-        case = Case(endpoint, by_endpoint[endpoint.ip, endpoint.port], scene)
+    for case in cases:
         measure(case)
         findings += one_a_cause([finding for rule in rules() for finding in rule.judge(case)])
     findings = _gathered(findings)

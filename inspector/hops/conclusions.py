@@ -69,7 +69,7 @@ def _of(legs: Legs) -> Iterator[Finding]:
         client=None,
         connections=[],
         title=title,
-        how=f"{legs.pairs:,} requests seen on both legs: {_listed(changed) or 'nothing was changed'}",
+        how=f"{legs.pairs:,} requests seen on both legs: {_listed(changed) or _kept(fields)}",
         measured=measured,
         qualifiers=["few-samples"] if legs.pairs == 1 else [],
         evidence=[
@@ -88,9 +88,12 @@ def _cost(legs: Legs, fields: dict[tuple[Message, str], Field]) -> tuple[str, st
     asked, answered = fields.get(("request", "Connection")), fields.get(("response", "Connection"))
     if asked is not None and _says_close(asked.downstream) and _says_close(asked.upstream):
         title = (
-            f"the proxy {proxy} passes its client's Connection: close on to {server}, though it was meant for itself"
+            f"the proxy {proxy} passes its client's Connection: close on to {server}, though the client meant the proxy"
         )
-        return title, "do not forward Connection: for nginx 'proxy_set_header Connection \"\";'"
+        return title, (
+            "let the proxy speak for itself: for nginx 'proxy_http_version 1.1;', "
+            "'proxy_set_header Connection \"\";' and 'keepalive 16;' in the upstream block"
+        )
     kept_down, kept_up = _is_reused(legs.downstream_reuse), _is_reused(legs.upstream_reuse)
     if kept_down and not kept_up:
         if asked is not None and _says_close(asked.upstream):
@@ -127,6 +130,14 @@ def _is_reused(reuse: Reuse) -> bool:
 def _plainly(legs: Legs) -> str:
     """A proxy that does what proxies do (RFC 9110 section 7.6.1)."""
     return f"the proxy {legs.downstream} speaks for itself to {legs.upstream}, and no connection is lost by it"
+
+
+def _kept(fields: dict[tuple[Message, str], Field]) -> str:
+    """What went through as it came, in the requests."""
+    connection = fields.get(("request", "Connection"))
+    if connection is None:
+        return "nothing was changed"
+    return f"{', '.join(f'Connection: {value}' for value in connection.upstream)} arrives as it was sent in requests"
 
 
 def _listed(changed: list[Field]) -> str:

@@ -1,7 +1,8 @@
 """The findings at the end of the table: each in a few lines, the most useful first.
 
-A sign, the conclusion and its code; how it was measured; the likely cause; what to do; and where to look. What comes
-from the wire passes `text.printable`.
+A sign, the conclusion and its code; how it was measured; the likely cause; what to do; and where to look. What another
+finding of the same endpoint has just said of cause and cure is not said again. What comes from the wire passes
+`text.printable`.
 """
 
 from __future__ import annotations
@@ -14,28 +15,43 @@ from inspector.report.text import printable
 
 #: What stands before a finding.
 SIGNS: dict[Severity, str] = {"info": "i", "notice": "·", "warning": "!", "problem": "!!"}
+#: What the signs mean, the worst first.
+_MEANINGS: dict[Severity, str] = {
+    "problem": "requests are lost",
+    "warning": "costs now",
+    "notice": "may cost or surprise",
+    "info": "good to know",
+}
 #: Packets that are named in a line.
 _SHOWN_PACKETS = 6
 
 
 def findings(found: Sequence[Finding], screen: Screen) -> Iterator[str]:
-    """All findings, with an empty line between them."""
+    """All findings, an empty line between them; what the signs mean, where there are several kinds."""
+    said: set[tuple[str, str]] = set()
     for i, finding in enumerate(found):
         if i:
             yield ""
-        yield from _finding(finding, screen)
+        yield from _finding(finding, said, screen)
+    kinds = {finding.severity for finding in found}
+    if len(kinds) > 1:
+        yield ""
+        words = [f"{SIGNS[severity]} {meaning}" for severity, meaning in _MEANINGS.items() if severity in kinds]
+        yield from (screen.dim(line) for line in hanging(" ", words, "   ", screen))
 
 
-def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
+def _finding(finding: Finding, said: set[tuple[str, str]], screen: Screen) -> Iterator[str]:
+    """One finding; `said` are causes and cures with their endpoints, as told so far."""
     sign = SIGNS[finding.severity]
     heading = [*printable(finding.title).split(" "), f"[{', '.join([finding.code, *finding.qualifiers])}]"]
     emphasis = screen.warn if finding.severity in ("warning", "problem") else screen.bold
     yield from (emphasis(line) for line in hanging(f" {sign:2} ", heading, " ", screen))
     yield from _part("measured", finding.how, screen)
-    if finding.suspects:
-        yield from _part("likely", "; ".join(map(suspect_text, finding.suspects)), screen)
-    if finding.advice:
-        yield from _part("do", finding.advice, screen)
+    likely = "; ".join(map(suspect_text, finding.suspects))
+    for label, text in (("likely", likely), ("do", finding.advice)):
+        if text and (finding.endpoint, text) not in said:
+            said.add((finding.endpoint, text))
+            yield from _part(label, text, screen)
     if finding.evidence:
         yield from _part("look", f"{packets_text(finding)}    {finding.filter}", screen)
 

@@ -87,7 +87,7 @@ def reuse_text(findings: Sequence[Finding]) -> str:
         sum(finding.measured[figure] for finding in findings)
         for figure in ("opened", "connections_needed", "avoidable_opens", "handshake_ns_saved")
     )
-    figures = f"{units.plural(opened, 'connection')} to {len(findings):,} endpoints opened, {needed:,} needed"
+    figures = f"{units.plural(opened, 'connection')} opened to {len(findings):,} endpoints, good pools need {needed:,}"
     if not avoidable:
         return f"No reuse lost: {figures}."
     most = max(findings, key=lambda finding: int(finding.measured["avoidable_opens"]))

@@ -31,9 +31,14 @@ def test_server_that_has_no_h2() -> None:
     assert finding is not None
     assert finding.severity == "notice"
     assert finding.measured == {"connections": 2, "offered": ["h2", "http/1.1"], "chosen": "http/1.1"}
-    assert finding.title == ("shop.test 10.0.0.1:8001 does not take HTTP/2, offered on 2 of 2 TLS connections")
+    assert finding.title == (
+        "shop.test 10.0.0.1:8001 speaks HTTP/1, though HTTP/2 was offered on 2 of 2 TLS connections"
+    )
     assert finding.how == "ALPN: requests / urllib3 2.32 offered h2, http/1.1; nginx 1.22.1 chose http/1.1"
-    assert finding.advice == "switch HTTP/2 on in nginx 1.22.1; requests / urllib3 2.32 would use it"
+    assert finding.advice == (
+        "if HTTP/2 is wanted: switch it on in nginx 1.22.1 (http2 on; before 1.25.1 listen ... ssl http2); "
+        "requests / urllib3 2.32 would use it"
+    )
 
 
 def test_server_that_answers_nothing() -> None:
@@ -48,9 +53,11 @@ def test_client_that_does_not_offer_what_others_have() -> None:
     assert finding is not None
     assert finding.connections == [1, 2]
     assert finding.measured["connections"] == 2
-    assert finding.title == ("shop.test 10.0.0.1:8001 speaks HTTP/2, not offered on 2 of 3 TLS connections")
+    assert finding.title == (
+        "shop.test 10.0.0.1:8001 could speak HTTP/2, which was not offered on 2 of 3 TLS connections"
+    )
     assert finding.how.endswith("nginx 1.22.1 takes h2 from others")
-    assert finding.advice == "let requests / urllib3 2.32 offer h2, if it can"
+    assert finding.advice == "if HTTP/2 is wanted: let requests / urllib3 2.32 offer it, if it can"
 
 
 def test_advice_in_the_clients_words() -> None:
@@ -59,7 +66,9 @@ def test_advice_in_the_clients_words() -> None:
     asks.exchanges[0].request.user_agent = "python-httpx/0.28.1"
     finding = told(spoke_h2(), asks)
     assert finding is not None
-    assert finding.advice == "let httpx/httpcore 0.28.1 offer it: httpx.Client(http2=True), and the h2 package"
+    assert finding.advice == (
+        "if HTTP/2 is wanted: let httpx/httpcore 0.28.1 offer it: httpx.Client(http2=True), and the h2 package"
+    )
 
 
 def test_h2_is_no_fallback() -> None:
@@ -86,13 +95,15 @@ def test_ends_of_tunnels_are_told_apart_from_their_proxy() -> None:
     tunnelled = [spoke("http/1.1", "h2", tunnel=Tunnel(f"{name}:443"), name=name) for name in ("a.test", "a.test")]
     finding = told(spoke_h2(tunnel=Tunnel("b.test:443"), name="b.test"), *tunnelled)
     assert finding is not None
-    assert finding.title == ("a.test:443 through 10.0.0.1:8001 does not take HTTP/2, offered on 2 of 2 TLS connections")
+    assert finding.title == (
+        "a.test:443 through 10.0.0.1:8001 speaks HTTP/1, though HTTP/2 was offered on 2 of 2 TLS connections"
+    )
 
 
 def test_several_names_of_an_address_are_one_finding() -> None:
     finding = told(*(spoke("http/1.1", "h2", name=name) for name in ("a.test", "b.test")))
     assert finding is not None
-    assert finding.title.startswith("10.0.0.1:8001 does not take HTTP/2")
+    assert finding.title.startswith("10.0.0.1:8001 speaks HTTP/1, though HTTP/2 was offered")
 
 
 def test_websocket_has_to_be_http_1() -> None:

@@ -40,7 +40,7 @@ def test_every_product_can_be_told_and_advised(product: Product) -> None:
     for fingerprint in product.fingerprints:
         assert FINGERPRINT.fullmatch(fingerprint)
     assert set(product.ways) <= (
-        {"streams"} if product.side == "server" else {"idle", "reuse", "pool", "http2", "ping"}
+        {"streams", "http2"} if product.side == "server" else {"idle", "reuse", "pool", "http2", "ping"}
     )
     for way in product.ways.values():
         shown = written(way, 4)

@@ -34,7 +34,7 @@ def test_server_closed_and_the_client_has_not_noticed() -> None:
     assert finding is not None
     assert finding.severity == "info"
     assert finding.measured == {"n": 1, "oldest_ns": 4_200 * MS, "side": "client"}
-    assert finding.title == "the client does not close 1 connection that shop.test 10.0.0.1:8001 closed"
+    assert finding.title == "the client leaves 1 connection open on its side that shop.test 10.0.0.1:8001 closed"
     assert finding.how == (
         "CLOSE_WAIT on the client for up to 4.20 s, until the capture ended, 1 at once; "
         "a lazy pool closes at its next use"
@@ -120,7 +120,7 @@ def test_server_that_does_not_close() -> None:
     finding = told(waiting(70, by="client"))
     assert finding is not None
     assert finding.measured["side"] == "server"
-    assert finding.title == "shop.test 10.0.0.1:8001 does not close 1 connection that the client closed"
+    assert finding.title == "shop.test 10.0.0.1:8001 leaves 1 connection open on its side that the client closed"
 
 
 def test_fin_that_nobody_acknowledged_tells_nothing_of_the_other_side() -> None:
@@ -163,3 +163,12 @@ def test_encrypted_connection_waits_when_the_server_closed() -> None:
     moving = waiting(4, protocol="tls", exchanges=[], by="client")
     moving.end_ns += 3 * SECOND
     assert told(moving) is None
+
+
+def test_connections_opened_while_others_waited_are_counted() -> None:
+    finding = told(*(waiting(10) for _ in range(3)), opened((5_000, 5_005), end_ms=5_010))
+    assert finding is not None
+    assert finding.how.endswith("3 at once; 1 other opened meanwhile")
+    finding = told(*(waiting(10) for _ in range(3)), opened((20_000, 20_005), end_ms=20_010))
+    assert finding is not None
+    assert "meanwhile" not in finding.how

@@ -37,7 +37,7 @@ def test_requests_that_left_before_the_close_was_there() -> None:
         "margin_ns": 50_000_000,
     }
     assert finding.title == (
-        "3 requests to shop.test 10.0.0.1:8001 were lost: the server closed the idle connection just then"
+        "3 requests to shop.test 10.0.0.1:8001 were lost: the server was closing the idle connection"
     )
     assert finding.how == (
         "sent 2.95 s after the last response, 48 ms to 50 ms before the server's close was seen; "
@@ -60,12 +60,12 @@ def test_request_after_the_close_was_there() -> None:
     assert finding.measured["margin_ns"] == -1_000_000
     assert finding.title.startswith("1 request to shop.test 10.0.0.1:8001 was lost")
     assert finding.how.endswith(
-        "after the server's close was there; nothing of it was acknowledged, so it can be sent again"
+        "when the server's close had reached the client's host; nothing of it was acknowledged, so it can be sent again"
     )
 
 
 def test_both_kinds_are_counted() -> None:
-    assert ", 1 of 2 after the server's close was there" in conclude(after(), crossed(300))[CODE].how
+    assert ", 1 of 2 when the server's close had reached the client's host" in conclude(after(), crossed(300))[CODE].how
 
 
 @pytest.mark.parametrize(

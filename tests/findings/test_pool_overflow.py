@@ -19,9 +19,7 @@ def test_surplus_is_thrown_away_while_others_live_on() -> None:
         "4 of 5 connections were thrown away after one request"
     )
     assert [suspect.product for suspect in finding.suspects] == ["requests / urllib3 2.32"]
-    assert finding.advice == (
-        "let the pool keep 5 connections: HTTPAdapter(pool_maxsize=5), or let requests wait for one"
-    )
+    assert finding.advice == "let the pool keep 5 connections: HTTPAdapter(pool_maxsize=5), pool_block=True to wait"
     assert "client-never-reuses" not in findings, "one cause, one finding"
 
 
@@ -30,7 +28,7 @@ def test_pool_that_is_not_known_is_advised_in_general() -> None:
         asking(one, user_agent="mine/1")
         for one in (opened(*KEPT, end_ms=500), opened((1, 40), end_ms=41), opened((1, 40), end_ms=42))
     ]
-    assert conclude(*mine)["pool-overflow"].advice == "let the pool keep 3 connections, or let requests wait for one"
+    assert conclude(*mine)["pool-overflow"].advice == "let the pool keep 3 connections, or let requests wait"
 
 
 def test_connection_that_is_left_waiting_lives_on() -> None:

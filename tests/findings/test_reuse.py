@@ -16,7 +16,7 @@ def test_figures_are_a_fact() -> None:
         "handshake_ns_saved": 19 * 1_060_000,
     }
     assert finding.title == (
-        "20 connections opened, 1 needed by shop.test 10.0.0.1:8001: 19 avoidable, 20 ms of handshakes"
+        "20 connections opened to shop.test 10.0.0.1:8001, a good pool needs 1: 19 avoidable, 20 ms of handshakes"
     )
     assert finding.connections == [], "it is about all of them"
     assert finding.filter == "ip.addr == 10.0.0.1 && tcp.port == 8001 && tcp.flags.syn == 1"
@@ -24,13 +24,13 @@ def test_figures_are_a_fact() -> None:
 
 def test_nothing_lost() -> None:
     finding = conclude(opened((0, 5), (10, 15), end_ms=16))["reuse"]
-    assert finding.title == "no reuse lost at shop.test 10.0.0.1:8001: 1 connection opened, 1 needed"
+    assert finding.title == "no reuse lost at shop.test 10.0.0.1:8001: 1 connection opened, a good pool needs 1"
 
 
 def test_server_that_ends_them_leaves_nothing_to_the_pool() -> None:
     finding = conclude(*(opened((t, t + 5), end_ms=t + 6, by="server") for t in (0, 10, 20)))["reuse"]
     assert finding.title == (
-        "3 connections opened, 3 needed by shop.test 10.0.0.1:8001: the server ended 3 of them itself"
+        "3 connections opened to shop.test 10.0.0.1:8001, a good pool needs 3: the server ended 3 of them itself"
     )
 
 
@@ -39,7 +39,7 @@ def test_encrypted_figures_are_bounds() -> None:
     finding = conclude(*sealed)["reuse"]
     assert finding.qualifiers == ["encrypted"]
     assert finding.title.startswith(
-        "3 connections opened, at most 1 needed by shop.test 10.0.0.1:8001: at least 2 avoidable"
+        "3 connections opened to shop.test 10.0.0.1:8001, a good pool needs at most 1: at least 2 avoidable"
     )
     assert "busy from their first to their last byte" in finding.how
 

@@ -42,9 +42,10 @@ def test_request_after_silence_that_nobody_acknowledged() -> None:
     assert finding is not None
     assert finding.severity == "problem"
     assert finding.measured == {"idle_ns": 2 * SECOND, "n": 4}
-    assert finding.title == "4 connections to shop.test 10.0.0.1:8001 were dead after 2.00 s of silence"
+    assert finding.title == "4 connections to shop.test 10.0.0.1:8001 were dead when used again after 2.00 s of silence"
     assert finding.how == (
-        "4 requests sent again and again, never acknowledged, as if somebody on the way had forgotten them"
+        "4 requests sent again and again, never acknowledged, as if a NAT, firewall or load balancer on the way had "
+        "forgotten them"
     )
     assert finding.qualifiers == []
     assert finding.suspects == [], "nothing that is known forgets so soon"
@@ -130,7 +131,10 @@ def test_pings_of_http2_break_the_silence() -> None:
 def test_rst_from_nowhere() -> None:
     finding = told(dead(360, rst=True))
     assert finding is not None
-    assert finding.how == "1 request met by RST, though nobody had closed, as if somebody on the way had forgotten it"
+    assert finding.how == (
+        "1 request met by RST, though nobody had closed, as if a NAT, firewall or load balancer on the way had "
+        "forgotten it"
+    )
     assert finding.measured == {"idle_ns": 360 * SECOND, "n": 1}
     assert finding.evidence[0].what == "request after 6 min of silence, met by RST"
 
@@ -152,3 +156,14 @@ def test_rst_before_the_request_is_a_close() -> None:
     assert late.closed is not None
     late.closed.packet = 28
     assert told(late) is None
+
+
+def test_new_connections_that_were_answered_meanwhile_show_that_the_server_was_there() -> None:
+    later = opened((2_100, 2_105), end_ms=2_110)
+    finding = told(dead(2), later)
+    assert finding is not None
+    assert finding.how.endswith("; 1 new connection was answered")
+    earlier = opened((100, 105), end_ms=110)
+    finding = told(dead(2), earlier)
+    assert finding is not None
+    assert "new connection" not in finding.how

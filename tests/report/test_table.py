@@ -22,6 +22,8 @@ from inspector.records.endpoint import (
     TcpHandshakes,
     TlsHandshakes,
 )
+from inspector.records.finding import Finding
+from inspector.report.findings import findings
 from inspector.report.layout import Screen
 from inspector.report.table import View, table
 from tests.report import samples
@@ -342,3 +344,23 @@ def test_a_terminal_is_told_where_to_go_on() -> None:
     assert list(table(samples.inspection(), View(Screen(100))))[-2:] == ["", hint]
     assert hint not in table(samples.inspection(), PIPE)
     assert hint not in table(samples.inspection(), View(Screen(100), connections=True))
+
+
+def told(*found: Finding) -> list[str]:
+    return list(findings(found, Screen()))
+
+
+def test_signs_are_explained_where_there_are_several() -> None:
+    assert not any("good to know" in line for line in told(samples.finding(), samples.finding()))
+    lines = told(samples.finding(severity="problem"), samples.finding(severity="info"))
+    assert lines[-2:] == ["", " !! requests are lost   i good to know"]
+
+
+def test_cause_and_cure_are_said_once_for_an_endpoint() -> None:
+    do = "let clients be quicker"
+    one = samples.finding(code="keepalive-race", severity="problem", advice=do)
+    lines = told(one, samples.finding(advice=do))
+    assert sum(line.startswith("    likely") for line in lines) == 1
+    assert sum(line.startswith("    do ") for line in lines) == 1
+    lines = told(one, samples.finding(endpoint="10.0.0.9:80", advice=do))
+    assert sum(line.startswith("    do ") for line in lines) == 2

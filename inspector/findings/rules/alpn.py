@@ -84,10 +84,10 @@ def _told(case: Case, connections: Sequence[Connection], finished: int, *, decli
     place, server = case.place_of(connections), _called(connections, "server")
     share = f"{of_all(len(connections), finished)} TLS connections"
     if declined:
-        title = f"{place} does not take HTTP/2, offered on {share}"
+        title = f"{place} speaks HTTP/1, though HTTP/2 was offered on {share}"
         answer = f"{server} chose {chosen or 'none'}"
     else:
-        title = f"{place} speaks HTTP/2, not offered on {share}"
+        title = f"{place} could speak HTTP/2, which was not offered on {share}"
         answer = f"{server} takes h2 from others"
     return conclude(
         "alpn-fallback",
@@ -118,10 +118,13 @@ def _called(connections: Sequence[Connection], side: Side) -> str:
 
 
 def _advice(connections: Sequence[Connection], declined: bool) -> str:
+    client = _called(connections, "client")
     if declined:
-        return f"switch HTTP/2 on in {_called(connections, 'server')}; {_called(connections, 'client')} would use it"
-    setting, client = way(connections, "client", "http2"), _called(connections, "client")
-    return f"let {client} offer it: {setting}" if setting else f"let {client} offer h2, if it can"
+        setting = way(connections, "server", "http2")
+        where = f"{_called(connections, 'server')}{f' ({setting})' if setting else ''}"
+        return f"if HTTP/2 is wanted: switch it on in {where}; {client} would use it"
+    setting = way(connections, "client", "http2")
+    return f"if HTTP/2 is wanted: let {client} offer it{f': {setting}' if setting else ', if it can'}"
 
 
 RULES = (

@@ -17,12 +17,12 @@ from inspector.findings.pool import PoolUse, needed_if_kept
 from inspector.findings.rule import Rule, closes, closing, conclude, only
 from inspector.findings.rules.idle_timeout import client_timer
 from inspector.findings.rules.pool_overflow import surplus
-from inspector.findings.suspects import recognised, suspects
+from inspector.findings.suspects import Recognised, recognised, suspects
 from inspector.findings.words import count, of_all, seconds
 from inspector.records.connection import Connection
 from inspector.records.exchange import Exchange
 from inspector.records.field import says
-from inspector.records.finding import Finding
+from inspector.records.finding import Finding, Suspect
 
 
 class ClosesEach(Struct):
@@ -148,7 +148,7 @@ def _asked_close(case: Case) -> Iterator[Finding]:
         "notice" if wasted else "info",
         case,
         asked,
-        title=f"the client asks {case.place} to close after each request: "
+        title=f"{_asker(case)} asks {case.place} to close after each request: "
         f"{of_all(len(asked), len(case.opened))} connections",
         how=f"{count(requests, 'request')} {'spoke HTTP/1.0 without keep-alive' if by_version else 'said close'}; "
         f"{first_to_close if by_server else 'it closed first itself'}",
@@ -156,8 +156,8 @@ def _asked_close(case: Case) -> Iterator[Finding]:
         evidence=[closing(connection) for connection in asked],
         clause=_clause(asked),
         client=only(connection.client.ip for connection in asked),
-        suspects=suspects(asked, "client", "asks-close"),
-        advice=_how_not_to_ask(asked),
+        suspects=_who_asks(case, asked),
+        advice=_how_not_to_ask(case, asked),
     )
 
 
@@ -166,11 +166,31 @@ def _asks(exchanges: Sequence[Exchange]) -> int:
     return sum(exchange.request is not None and exchange.request.persistent is False for exchange in exchanges)
 
 
-def _how_not_to_ask(asked: Sequence[Connection]) -> str:
+def _asker(case: Case) -> str:
+    return "the client" if case.front is None else f"the proxy {case.front}"
+
+
+def _who_asks(case: Case, asked: Sequence[Connection]) -> list[Suspect]:
+    """A proxy's User-Agent is its client's; it is known by the manner of its requests only."""
+    if case.front is None or _known_to_ask(asked):
+        return suspects(asked, "client", "asks-close")
+    return []
+
+
+def _known_to_ask(asked: Sequence[Connection]) -> Recognised | None:
+    """Software whose own setting makes it ask."""
+    return next((one for one in recognised(asked, "client") if one.product.settings("asks-close")), None)
+
+
+def _how_not_to_ask(case: Case, asked: Sequence[Connection]) -> str:
     how = way(asked, "client", "reuse")
-    known = recognised(asked, "client")
-    if any(one.product.settings("asks-close") for one in known):
-        return f"{known[0].product.name}: {how}"
+    if (known := _known_to_ask(asked)) is not None:
+        return f"{known.product.name}: {how}"
+    if case.front is not None:
+        return (
+            "let the proxy speak HTTP/1.1 and keep connections, without Connection: close; 'connspect hops' shows both "
+            "its sides"
+        )
     return "the client decides this, not the server: " + (
         "let it speak HTTP/1.1 without Connection: close"
         if how is None

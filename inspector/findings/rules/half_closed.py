@@ -97,10 +97,11 @@ def _told(case: Case, side: Side, held: Sequence[Connection]) -> Finding:
         "warning" if is_leak else "info",
         case,
         held,
-        title=f"the {side} does not close {count(len(held), 'connection')} that {case.place} closed"
+        title=f"the client leaves {count(len(held), 'connection')} open on its side that {case.place} closed"
         if side == "client"
-        else f"{case.place} does not close {count(len(held), 'connection')} that the client closed",
-        how=f"CLOSE_WAIT on the {side} for up to {seconds(oldest)}{until}, {at_once:,} at once{harmless}",
+        else f"{case.place} leaves {count(len(held), 'connection')} open on its side that the client closed",
+        how=f"CLOSE_WAIT on the {side} for up to {seconds(oldest)}{until}, {at_once:,} at once"
+        f"{_passed_over(case, held) if side == 'client' else ''}{harmless}",
         measured=HalfClosed(len(held), oldest, side),
         evidence=[_evidence(connection) for connection in sorted(held, key=_waited, reverse=True)],
         clause="tcp.flags.fin == 1 || tcp.flags.reset == 1",
@@ -108,6 +109,18 @@ def _told(case: Case, side: Side, held: Sequence[Connection]) -> Finding:
         suspects=[] if is_leak else _lazy(held, side),
         advice=_advice(held, side) if is_leak else None,
     )
+
+
+def _passed_over(case: Case, held: Sequence[Connection]) -> str:
+    """Whether the client opened others meanwhile: a pool that looked would have closed these then."""
+    waiting = [
+        (one.client.ip, one.name, one.closed.time_ns, one.closed.time_ns + _waited(one)) for one in held if one.closed
+    ]
+    opened = sum(
+        any((ip, name) == (new.client.ip, new.name) and start < new.start_ns < end for ip, name, start, end in waiting)
+        for new in case.opened
+    )
+    return f"; {count(opened, 'other')} opened meanwhile" if opened else ""
 
 
 def _waited(connection: Connection) -> int:

@@ -93,8 +93,8 @@ def _judge(case: Case) -> Iterator[Finding]:
         "problem",
         case,
         met,
-        title=f"{count(len(races), 'request')} to {case.place} "
-        f"{'was' if len(races) == 1 else 'were'} lost: the server closed the idle connection just then",
+        title=f"{count(len(races), 'request')} to {case.place} {'was' if len(races) == 1 else 'were'} lost: "
+        f"the server {'was closing' if _crossed(races) else 'had closed'} the idle connection",
         how=_how(races),
         measured=Race(len(races), sum(map(_is_safe, races)), idle_ns, median_low([race.margin_ns for race in races])),
         evidence=[_evidence(race) for race in races],
@@ -123,16 +123,23 @@ def _shown_ns(race: _Race) -> int:
     return (closed.announced or closed).time_ns - request.time_ns + race.idle_ns
 
 
+def _crossed(races: Sequence[_Race]) -> bool:
+    """Whether the close had not come by when any of the requests went."""
+    return not any(race.exchange.race == "after" for race in races)
+
+
 def _how(races: Sequence[_Race]) -> str:
     idle = [race.idle_ns for race in races]
     after = sum(race.exchange.race == "after" for race in races)
     margins = sorted(abs(race.margin_ns) for race in races)
+    at_client = only(race.connection.vantage for race in races) == "client"
+    there = "had reached the client's host" if at_client else "had passed here"
     came = (
-        "after the server's close was there"
+        f"when the server's close {there}"
         if after == len(races)
         else f"{about(margins[0], margins[-1])} before the server's close was seen"
         if not after
-        else f"{of_all(after, len(races))} after the server's close was there"
+        else f"{of_all(after, len(races))} when the server's close {there}"
     )
     return f"sent {about(min(idle), max(idle))} after the last response, {came}; {_safety(races)}"
 

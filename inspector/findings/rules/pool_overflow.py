@@ -128,21 +128,25 @@ def _judge(case: Case) -> Iterator[Finding]:
             thrown,
             title=f"the client's pool for {case.place} is too small: {of_all(len(thrown), use.opened)} connections "
             "were thrown away after one request",
-            how=f"up to {most:,} connections were open at once; {count(kept, 'connection')} lived on, the others were "
+            how=f"up to {most:,} connections were open at once; {_lived(kept)}, the others were "
             "closed by the client right after their response",
             measured=PoolOverflow(kept, len(thrown), most),
             evidence=[closing(connection) for connection in thrown],
             clause=f"tcp.flags.syn == 1 || {closes(thrown)}",
             client=use.client,
             suspects=suspects(thrown, "client", "each"),
-            advice=f"let the pool keep {most:,} connections{_how_set(thrown, most)}, or let requests wait for one",
+            advice=_advice(thrown, most),
         )
 
 
-def _how_set(connections: Sequence[Connection], most: int) -> str:
+def _lived(kept: int) -> str:
+    return f"{count(kept, 'connection')} lived on{', which seems to be its size' if kept else ''}"
+
+
+def _advice(connections: Sequence[Connection], most: int) -> str:
     """How the client's pool is made so large, where one knows it."""
     setting = way(connections, "client", "pool", most)
-    return "" if setting is None else f": {setting}"
+    return f"let the pool keep {most:,} connections{', or let requests wait' if setting is None else f': {setting}'}"
 
 
 def _most_at_once(connections: Sequence[Connection]) -> int:

@@ -35,6 +35,9 @@ class Thresholds(Struct, frozen=True):
 
 LIMITS = Thresholds()
 
+#: Handshakes that took less altogether are not worth a word.
+WORTH_NS = 1_000_000
+
 
 def _judge(case: Case) -> Iterator[Finding]:
     pool = case.endpoint.pool
@@ -63,15 +66,18 @@ def _judge(case: Case) -> Iterator[Finding]:
 
 def _title(case: Case, figures: Reuse, encrypted: bool) -> str:
     about = "at most " if encrypted and figures.avoidable_opens else ""
-    opened = f"{count(figures.opened, 'connection')} opened, {about}{figures.connections_needed:,} needed"
+    opened = count(figures.opened, "connection")
+    needed = f"a good pool needs {about}{figures.connections_needed:,}"
     if figures.avoidable_opens:
-        took = f", {seconds(figures.handshake_ns_saved)} of handshakes" if figures.handshake_ns_saved else ""
+        took = (
+            f", {seconds(figures.handshake_ns_saved)} of handshakes" if figures.handshake_ns_saved >= WORTH_NS else ""
+        )
         least = "at least " if encrypted else ""
-        return f"{opened} by {case.place}: {least}{figures.avoidable_opens:,} avoidable{took}"
+        return f"{opened} opened to {case.place}, {needed}: {least}{figures.avoidable_opens:,} avoidable{took}"
     ended = sum(use.server_ended for use in case.uses)
     if ended:
-        return f"{opened} by {case.place}: the server ended {ended:,} of them itself"
-    return f"no reuse lost at {case.place}: {opened}"
+        return f"{opened} opened to {case.place}, {needed}: the server ended {ended:,} of them itself"
+    return f"no reuse lost at {case.place}: {opened} opened, {needed}"
 
 
 def _how(case: Case, encrypted: bool) -> str:

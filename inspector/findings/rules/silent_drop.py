@@ -137,19 +137,26 @@ def _told(case: Case, dead: Sequence[_Dead]) -> Finding:
         "problem",
         case,
         connections,
-        title=f"{count(len(dead), 'connection')} to {case.place} {'was' if len(dead) == 1 else 'were'} dead after "
-        f"{seconds(idle_ns)} of silence",
-        how=f"{' and '.join(ends)}, as if somebody on the way had forgotten "
-        f"{'it' if len(dead) == 1 else 'them'}{up_to}",
+        title=f"{count(len(dead), 'connection')} to {case.place} {'was' if len(dead) == 1 else 'were'} dead when used "
+        f"again after {seconds(idle_ns)} of silence",
+        how=f"{' and '.join(ends)}, as if a NAT, firewall or load balancer on the way had forgotten "
+        f"{'it' if len(dead) == 1 else 'them'}{up_to}{_meanwhile(case, dead)}",
         measured=SilentDrop(idle_ns, len(dead)),
         evidence=[_evidence(one) for one in dead],
-        clause="tcp.len > 0 || tcp.flags.reset == 1",
+        clause="tcp.len > 0" if silent == len(dead) else "tcp.len > 0 || tcp.flags.reset == 1",
         client=only(connection.client.ip for connection in connections),
         qualifiers=["few-samples"] if len(dead) == 1 else [],
         suspects=forgetters(idle_ns / 1e9),
         advice=f"give idle connections up before {number(limit)} s{f' ({setting})' if setting else ''}, or send TCP "
-        "keep-alive probes more often than that",
+        f"keep-alive probes (SO_KEEPALIVE) more often than that{'' if up_to else '; the limit itself may be shorter'}",
     )
+
+
+def _meanwhile(case: Case, dead: Sequence[_Dead]) -> str:
+    """Whether the server answered on new connections, so that it was not down."""
+    since_ns = min(one.request.time_ns for one in dead)
+    answered = sum(connection.start_ns >= since_ns and bool(connection.responses) for connection in case.opened)
+    return f"; {count(answered, 'new connection')} {'was' if answered == 1 else 'were'} answered" if answered else ""
 
 
 def _survived(connection: Connection) -> Iterator[int]:
