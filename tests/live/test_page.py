@@ -351,7 +351,7 @@ def test_a_filter_for_wireshark_is_copied(show: Pages) -> None:
     page.wait_for_function("document.querySelector('button.copy').textContent === 'Copied'")
     page.locator("#search").focus()
     page.keyboard.press("Control+v")
-    assert page.locator("#search").input_value().startswith("tcp.stream in {0..5} && (tcp.flags.fin == 1")
+    assert page.locator("#search").input_value().startswith("tcp.stream in {0..5} && tcp.flags.fin == 1")
 
 
 def test_paper_has_light_colours_and_the_whole_list(show: Pages) -> None:
