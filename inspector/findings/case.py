@@ -107,10 +107,11 @@ class Case:
             "http2",
             "opened",
             "raced",
+            "reset",
             "refused",
         ),
         *("scene", "server_ended", "server_idle", "server_timer"),
-        *("tls", "unanswered", "uses"),
+        *("tls", "unanswered", "uses", "waited"),
     )
 
     def __init__(self, endpoint: EndpointRecord, connections: Iterable[Connection], scene: Scene) -> None:
@@ -135,6 +136,10 @@ class Case:
         """Ended by the client's decision, not after idle, and without a word in its requests."""
         self.raced: list[Connection] = []
         """With a request that met the close."""
+        self.reset: list[Connection] = []
+        """Closed by RST first."""
+        self.waited: list[Connection] = []
+        """With another number of requests than of responses."""
         self.http2: list[Connection] = []
         self.tls: list[Connection] = []
         self.front: str | None = None
@@ -178,7 +183,11 @@ class Case:
             if connection.tls is not None:
                 self.tls.append(connection)
             closed = connection.closed
+            if connection.requests != connection.responses:
+                self.waited.append(connection)
             if closed is not None:
+                if closed.how == "rst":
+                    self.reset.append(connection)
                 announced = closed.announced
                 by_server = (announced or closed).by == "server"
                 if follows_idle(connection):

@@ -17,9 +17,10 @@ MAX_RUNS = 6
 def display_filter(case: Case, connections: Sequence[Connection], clause: str) -> str:
     """A filter for `clause` on these connections (on all of the endpoint, when there are none): by stream number in a
     single file, else by address and ports."""
-    runs = _runs(connection.id for connection in connections)
-    is_whole = len(connections) == len(case.connections) and len(runs) > MAX_RUNS
-    named = 0 < len(connections) <= MAX_NAMED and not is_whole
+    named = 0 < len(connections) <= MAX_NAMED
+    runs = _runs(connection.id for connection in connections) if named else []
+    if len(runs) > MAX_RUNS and len(connections) == len(case.connections):
+        named = False
     if case.scene.one_file and named:
         which = f"tcp.stream in {{{', '.join(runs)}}}"
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -94,7 +95,7 @@ def conclude(
     title: str,
     how: str,
     measured: Struct,
-    evidence: Sequence[Evidence],
+    evidence: Iterable[Evidence],
     clause: str,
     client: str | None = None,
     qualifiers: Sequence[Qualifier] = (),
@@ -113,7 +114,7 @@ def conclude(
         how=how,
         measured=figures,
         qualifiers=[*dict.fromkeys((*qualifiers, *case.scene.qualifiers))],
-        evidence=list(evidence[:MAX_EVIDENCE]),
+        evidence=list(islice(evidence, MAX_EVIDENCE)),
         suspects=list(suspects),
         advice=advice,
         filter=display_filter(case, connections, clause),

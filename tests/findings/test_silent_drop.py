@@ -19,6 +19,7 @@ def dead(idle_s: float, *, tried_s: float = 3.3, rst: bool = False) -> Connectio
     asked_ns = round((0.005 + idle_s) * SECOND)
     lost = exchange(1, request(29, asked_ns, acknowledged_bytes=0), None, complete=False)
     connection.exchanges.append(lost)
+    connection.requests = 2
     connection.end_ns = START_NS + asked_ns + round(tried_s * SECOND)
     if rst:
         ended = opened((0, 5), end_ms=5 + 1_000 * idle_s + 0.06, by="server")

@@ -67,7 +67,7 @@ def _judge(case: Case) -> Iterator[Finding]:
         how=f"{of_all(agreed.n, len(closed))} closes came {seconds(abs(limit - advertised_ns))} "
         f"{'earlier' if early else 'later'} than the last response had said",
         measured=AdvertisedDiffers(advertised_ns, agreed.median_ns, agreed.n),
-        evidence=[closing(connection) for connection in alike],
+        evidence=(closing(connection) for connection in alike),
         clause=f"http.response || {closes(alike)}",
         qualifiers=agreed.qualifiers,
         suspects=suspects(alike, "server", "idle", limit / 1e9, on_time=agreed.ticks),

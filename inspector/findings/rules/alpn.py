@@ -97,7 +97,7 @@ def _told(case: Case, connections: Sequence[Connection], finished: int, *, decli
         title=title,
         how=f"ALPN: {_called(connections, 'client')} offered {_listed(offered)}; {answer}",
         measured=AlpnFallback(len(connections), list(offered), chosen),
-        evidence=[opening(connection, f"its ClientHello offers {_offer(connection)}") for connection in connections],
+        evidence=(opening(connection, f"its ClientHello offers {_offer(connection)}") for connection in connections),
         clause="tcp.flags.syn == 1 || tls.handshake.type in {1, 2}",
         client=only(connection.client.ip for connection in connections),
         advice=_advice(connections, declined),

@@ -85,7 +85,7 @@ def _closes_each(case: Case) -> Iterator[Finding]:
         title=f"{case.place} closes connections after each response: {of_all(len(ended), len(kept))}{costs}",
         how=f"{_said(ended, said)}; no request had asked for it",
         measured=ClosesEach(len(ended), said),
-        evidence=[closing(connection) for connection in ended],
+        evidence=(closing(connection) for connection in ended),
         clause=_clause(ended),
         suspects=suspects(ended, "server", "each"),
         advice="let the server keep connections alive; a client can do nothing about it",
@@ -132,9 +132,11 @@ def _all_brief(uses: Sequence[PoolUse], connections: Sequence[Connection]) -> bo
 
 
 def _asked_close(case: Case) -> Iterator[Finding]:
-    asked = [connection for connection in case.asked_close if _asks(connection.exchanges[:1])]
+    asked = [connection for connection in case.asked_close if _asks_first(connection)]
+    if not asked:
+        return
     numbers = {connection.id for connection in asked}
-    costly = [use for use in case.uses if use.avoidable and not use.is_brief] if asked else []
+    costly = [use for use in case.uses if use.avoidable and not use.is_brief]
     wasted = any(connection.id in numbers for use in costly for connection in use.connections)
     if len(asked) < LIMITS.least and not wasted:
         return
@@ -153,12 +155,17 @@ def _asked_close(case: Case) -> Iterator[Finding]:
         how=f"{count(requests, 'request')} {'spoke HTTP/1.0 without keep-alive' if by_version else 'said close'}; "
         f"{first_to_close if by_server else 'it closed first itself'}",
         measured=AskedClose(len(asked), requests),
-        evidence=[closing(connection) for connection in asked],
+        evidence=(closing(connection) for connection in asked),
         clause=_clause(asked),
         client=only(connection.client.ip for connection in asked),
         suspects=_who_asks(case, asked),
         advice=_how_not_to_ask(case, asked),
     )
+
+
+def _asks_first(connection: Connection) -> bool:
+    request = connection.exchanges[0].request if connection.exchanges else None
+    return request is not None and request.persistent is False
 
 
 def _asks(exchanges: Sequence[Exchange]) -> int:
@@ -208,7 +215,7 @@ def _never_reuses(case: Case) -> Iterator[Finding]:
     for use in case.uses:
         if use.avoidable < LIMITS.costly:
             continue
-        thrown = {connection.id for connection in surplus(use)}
+        thrown = {connection.id for connection in surplus(case, use)}
         once = [c for c in use.connections if c.id in ended and c.id not in thrown]
         if len(once) < LIMITS.most * use.opened:
             continue
@@ -233,7 +240,7 @@ def _never_reuses(case: Case) -> Iterator[Finding]:
         how=f"the client closed {count(len(wasted), 'connection')} after one request"
         f"{'' if encrypted else ', though the response allowed reuse'}",
         measured=NeverReuses(len(wasted), avoidable, saved),
-        evidence=[closing(connection) for connection in wasted],
+        evidence=(closing(connection) for connection in wasted),
         clause=_clause(wasted),
         client=only(connection.client.ip for connection in wasted),
         qualifiers=["encrypted"] if encrypted else [],

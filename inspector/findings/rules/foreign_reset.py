@@ -51,7 +51,7 @@ LIMITS = Thresholds()
 
 def _judge(case: Case) -> Iterator[Finding]:
     for side in _SIDES:
-        foreign = [connection for connection in case.connections if _is_foreign(connection, side)]
+        foreign = [connection for connection in case.reset if _is_foreign(connection, side)]
         if not foreign:
             continue
         ways = _ways(case, side)
@@ -117,7 +117,7 @@ def _told(case: Case, side: Side, foreign: Sequence[Connection]) -> Finding:
         how=f"{of_all(len(foreign), resets)} RST came with time to live {ttl}, the {side}'s other packets with {usual}"
         + ("" if silence is None else f"; each after {seconds(silence)} of silence"),
         measured=ForeignReset(ttl, usual, len(foreign)),
-        evidence=[_evidence(connection, side) for connection in foreign],
+        evidence=(_evidence(connection, side) for connection in foreign),
         clause="tcp.flags.reset == 1",
         client=only(connection.client.ip for connection in foreign),
         qualifiers=["few-samples"] if single else [],

@@ -145,7 +145,7 @@ def _told(side: Side, case: Case, closed: Sequence[Connection], agreed: Agreemen
         title=_title(side, case, alike, agreed),
         how=_how(side, closed, alike, agreed),
         measured=IdleTimeout(agreed.median_ns, agreed.n, agreed.min_ns, agreed.max_ns),
-        evidence=[closing(connection) for connection in alike],
+        evidence=(closing(connection) for connection in alike),
         clause=closes(alike),
         qualifiers=qualifiers,
         suspects=found if "few-samples" not in qualifiers else [one for one in found if one.setting is not None],

@@ -97,7 +97,7 @@ def _judge(case: Case) -> Iterator[Finding]:
         f"the server {'was closing' if _crossed(races) else 'had closed'} the idle connection",
         how=_how(races),
         measured=Race(len(races), sum(map(_is_safe, races)), idle_ns, median_low([race.margin_ns for race in races])),
-        evidence=[_evidence(race) for race in races],
+        evidence=(_evidence(race) for race in races),
         clause=f"{'http2.headers' if any(c.http2 is not None for c in met) else 'http.request'} || {closes(met)}",
         client=only(connection.client.ip for connection in met),
         suspects=[*suspects(met, "server", "idle", limit), *keepers(met, idle_ns / 1e9)] if limit is not None else [],

@@ -15,7 +15,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from inspector.findings.advice import way
-from inspector.findings.case import IDLE_LEAST_NS, Case, decided_by
+from inspector.findings.case import IDLE_LEAST_NS, Case
 from inspector.findings.pool import PoolUse
 from inspector.findings.rule import Rule, closes, closing, conclude
 from inspector.findings.suspects import suspects
@@ -42,11 +42,12 @@ class Thresholds(Struct, frozen=True):
 LIMITS = Thresholds()
 
 
-def surplus(use: PoolUse) -> Sequence[Connection]:
+def surplus(case: Case, use: PoolUse) -> Sequence[Connection]:
     """The connections that a pool had no room for; none where it is another pattern."""
     if use.kind != "http/1" or use.opened < LIMITS.least + 1:
         return ()
-    thrown = [connection for connection in use.connections if _is_thrown_away(connection)]
+    ended = {connection.id for connection in case.client_ended}
+    thrown = [connection for connection in use.connections if connection.id in ended and _is_thrown_away(connection)]
     if len(thrown) < LIMITS.least:
         return ()
     numbers = {connection.id for connection in thrown}
@@ -88,8 +89,9 @@ def _agent(connection: Connection) -> str | None:
 
 
 def _is_thrown_away(connection: Connection) -> bool:
+    """Whether a connection that the client ended had carried one request, and might have gone on."""
     closed = connection.closed
-    if closed is None or decided_by(closed) == "server" or len(connection.exchanges) != 1:
+    if closed is None or len(connection.exchanges) != 1:
         return False
     exchange = connection.exchanges[0]
     if not exchange.complete or exchange.response is None or exchange.response.persistent is False:
@@ -115,7 +117,7 @@ def _judge(case: Case) -> Iterator[Finding]:
     if len(case.client_ended) < LIMITS.least:
         return
     for use in case.uses:
-        thrown = surplus(use)
+        thrown = surplus(case, use)
         if not thrown:
             continue
         numbers = {connection.id for connection in thrown}
@@ -131,7 +133,7 @@ def _judge(case: Case) -> Iterator[Finding]:
             how=f"up to {most:,} connections were open at once; {_lived(kept)}, the others were "
             "closed by the client right after their response",
             measured=PoolOverflow(kept, len(thrown), most),
-            evidence=[closing(connection) for connection in thrown],
+            evidence=(closing(connection) for connection in thrown),
             clause=f"tcp.flags.syn == 1 || {closes(thrown)}",
             client=use.client,
             suspects=suspects(thrown, "client", "each"),

@@ -47,14 +47,17 @@ LIMITS = Thresholds()
 def _judge(case: Case) -> Iterator[Finding]:
     if len(case.opened) < LIMITS.least:
         return
+    whole_ns = case.scene.last_ns - case.scene.first_ns
+    length_ns = max(min(whole_ns, LIMITS.time_wait_s * _SECOND_NS), _SECOND_NS)
+    if len(case.opened) * LIMITS.time_wait_s * _SECOND_NS // length_ns < LIMITS.near * LIMITS.ephemeral:
+        return  # not even all of them would do
     clients: dict[str, list[Connection]] = {}
     for connection in case.opened:
         closed = connection.closed
         if closed is not None and closed.how == "fin" and closed.reply == "fin":
             clients.setdefault(connection.client.ip, []).append(connection)
-    length_ns = max(min(case.scene.last_ns - case.scene.first_ns, LIMITS.time_wait_s * _SECOND_NS), _SECOND_NS)
     for client, connections in clients.items():
-        busiest = _busiest(connections, length_ns)
+        busiest = _busiest(connections, length_ns) if length_ns < whole_ns else connections
         waiting = len(busiest) * LIMITS.time_wait_s * _SECOND_NS // length_ns
         if len(busiest) >= LIMITS.least and waiting >= LIMITS.near * LIMITS.ephemeral:
             yield _told(case, client, busiest, length_ns)

@@ -58,7 +58,7 @@ def _judge(case: Case) -> Iterator[Finding]:
         title=_title(case, figures, encrypted),
         how=_how(case, encrypted),
         measured=figures,
-        evidence=[opening(connection, "opened") for connection in openings],
+        evidence=(opening(connection, "opened") for connection in openings),
         clause="tcp.flags.syn == 1",
         qualifiers=["encrypted"] if encrypted else [],
     )

@@ -195,7 +195,7 @@ def _count_told(case: Case, reached: Sequence[_End], ends: int) -> Finding:
         how=f"{of_all(len(reached), ends)} connections that the server ended had {limit:,}, none more; "
         f"{_said(connections)}",
         measured=MaxRequests(limit, len(reached)),
-        evidence=[closing(connection) for connection in connections],
+        evidence=(closing(connection) for connection in connections),
         clause=_clause(connections),
         qualifiers=qualifiers,
         suspects=suspects(connections, "server", "requests", limit),
@@ -279,7 +279,7 @@ def _age_told(case: Case, alike: Sequence[_End], agreed: Agreement, ends: int) -
         how=f"{of_all(agreed.n, ends)} ended {about(agreed.min_ns, agreed.max_ns)} after their SYN, with {least:,} to "
         f"{count(most, 'request')}; {_said(connections)}",
         measured=MaxAge(agreed.median_ns, agreed.n),
-        evidence=[closing(connection) for connection in connections],
+        evidence=(closing(connection) for connection in connections),
         clause=_clause(connections),
         qualifiers=agreed.qualifiers,
         suspects=suspects(connections, "server", "age", agreed.min_ns / 1e9),

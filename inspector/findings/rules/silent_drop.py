@@ -59,7 +59,7 @@ class _Dead:
 
 def _judge(case: Case) -> Iterator[Finding]:
     limit = agreement(idle_times(case.server_idle))
-    found = [one for connection in case.connections if (one := _dead(connection)) is not None]
+    found = [one for connection in case.waited if (one := _dead(connection)) is not None]
     # A server that ends idle connections by itself had done so: the request met its close.
     dead = [one for one in found if one.by == "silence" or limit is None or one.idle_ns < limit.min_ns]
     if dead:
@@ -142,7 +142,7 @@ def _told(case: Case, dead: Sequence[_Dead]) -> Finding:
         how=f"{' and '.join(ends)}, as if a NAT, firewall or load balancer on the way had forgotten "
         f"{'it' if len(dead) == 1 else 'them'}{up_to}{_meanwhile(case, dead)}",
         measured=SilentDrop(idle_ns, len(dead)),
-        evidence=[_evidence(one) for one in dead],
+        evidence=(_evidence(one) for one in dead),
         clause="tcp.len > 0" if silent == len(dead) else "tcp.len > 0 || tcp.flags.reset == 1",
         client=only(connection.client.ip for connection in connections),
         qualifiers=["few-samples"] if len(dead) == 1 else [],

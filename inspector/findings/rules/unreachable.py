@@ -90,7 +90,7 @@ def _told(code: _Code, case: Case, failed: Sequence[Connection]) -> Finding:
         title=f"{case.place} {word} {_share(len(failed), taken + len(failed))}",
         how=how + ever,
         measured=Unreachable(len(failed), retries, taken, 1),
-        evidence=[_evidence(connection) for connection in failed],
+        evidence=(_evidence(connection) for connection in failed),
         clause=_CLAUSES[code],
         client=only(connection.client.ip for connection in failed),
         advice=_advice(code, taken > 0, _icmp(failed) is not None),
