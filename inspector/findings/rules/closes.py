@@ -140,7 +140,7 @@ def _asked_close(case: Case) -> Iterator[Finding]:
     wasted = any(connection.id in numbers for use in costly for connection in use.connections)
     if len(asked) < LIMITS.least and not wasted:
         return
-    requests = sum(_asks(connection.exchanges) for connection in asked)
+    requests = sum([1 if len(one.exchanges) == 1 else _asks(one.exchanges) for one in asked])
     first = asked[0].exchanges[0].request
     by_version = first is not None and first.version == "HTTP/1.0" and first.connection is None
     by_server = sum(connection.closed is not None and connection.closed.by == "server" for connection in asked)
