@@ -27,7 +27,20 @@ from inspector.report.units import plural
 from inspector.version import __version__
 
 #: The page's script, in the order in which its parts are put together.
-SCRIPTS = ("format", "data", "shapes", "lanes", "painter", "overview", "timeline", "table", "story", "charts", "page")
+SCRIPTS = (
+    "format",
+    "data",
+    "shapes",
+    "lanes",
+    "painter",
+    "legend",
+    "overview",
+    "timeline",
+    "table",
+    "story",
+    "charts",
+    "page",
+)
 #: Connections from which on distributions may tell something; with fewer, what draws them is left out.
 LEAST_DRAWN = 10
 

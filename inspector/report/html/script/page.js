@@ -10,9 +10,10 @@ class Page {
     this.table = new Table(this);
     this.story = new Story(this);
     this.charts = new Charts();
-    showLegend(allRows);
     this.listen();
     this.filter();
+    // At once, so that nothing moves when the page is there.
+    this.draw();
   }
 
   listen() {
@@ -94,6 +95,13 @@ class Page {
     document.getElementById("count").textContent = of + plural(total, "connection");
   }
 
+  // What does not follow the pointer.
+  draw() {
+    clearTimeout(this.later);
+    showLegend(allRows);
+    this.charts.show(this.listed);
+  }
+
   clear() {
     if (this.story.isOpen) this.story.close();
     else if (this.chosen !== null) this.choose(null);
@@ -171,9 +179,8 @@ class Page {
 
   recolour() {
     readColours();
-    showLegend(allRows);
     this.timeline.paint();
-    this.charts.show(this.listed);
+    this.draw();
   }
 
   print() {
@@ -190,7 +197,7 @@ class Page {
 }
 
 if (total) {
-  for (const part of document.querySelectorAll("#bar, .tools, #connections")) part.hidden = false;
+  for (const part of document.querySelectorAll("#bar, #drawing, #connections")) part.hidden = false;
   readColours();
   new Page();
 } else {
