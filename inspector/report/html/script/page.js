@@ -141,7 +141,9 @@ class Page {
 
   drawn(view, blocks) {
     const most = `at most ${count(this.timeline.overview.most)} open at once`;
-    const part = `${duration(Math.round(view.to - view.from))} shown, ${most}`;
+    // Of the capture: the picture has a little air on both sides of it.
+    const shown = Math.min(view.to, data.span) - Math.max(view.from, 0);
+    const part = `${duration(Math.max(0, Math.round(shown)))} shown, ${most}`;
     const small = blocks ? `; ${plural(blocks, "connection")} too short for marks, zoom in to see them` : "";
     document.getElementById("window").textContent = part + small;
   }

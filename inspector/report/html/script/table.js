@@ -15,8 +15,8 @@ const COLUMNS = [
   { title: "idle", text: (row) => duration(connections.idle[row]), order: (row) => connections.idle[row], number: true },
   {
     title: "duration",
-    text: (row) => duration(connections.end[row] - connections.start[row]),
-    order: (row) => connections.end[row] - connections.start[row],
+    text: (row) => duration(durationOf(row)),
+    order: durationOf,
     number: true,
     spare: true,
   },

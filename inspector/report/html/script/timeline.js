@@ -324,7 +324,7 @@ function summary(row) {
       : "never opened";
   return [
     `${protocolOf(row)}, ${openingOf(row)}${handshake}${tls}, ${requests}, packets ${count(connections.first[row])} to ${count(connections.last[row])}`,
-    `from ${sinceStart(connections.start[row])} s for ${duration(closeOf(row) - connections.start[row])}`,
+    `from ${sinceStart(connections.start[row])} s for ${duration(durationOf(row))}, to its last packet`,
     close,
   ];
 }
