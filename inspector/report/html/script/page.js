@@ -121,7 +121,26 @@ class Page {
 
   open(row) {
     this.choose(row);
+    const before = this.story.isOpen ? null : this.place(row);
     this.story.open(row);
+    this.keepInSight(row, before);
+  }
+
+  // Where the row is in the window, in the list if the story was asked for there, else in the picture.
+  place(row) {
+    return (this.story.isFrom(this.table.box) ? this.table : this.timeline).placeOf(row);
+  }
+
+  // The panel makes the picture narrower or covers the lower half: what was chosen stays where it was, or above.
+  keepInSight(row, before) {
+    const after = this.place(row);
+    if (!after) return;
+    const lowest = this.story.isBelow ? this.story.box.offsetTop : window.innerHeight;
+    const highest = document.getElementById("bar").offsetHeight;
+    const moved = before ? after.top - before.top : 0;
+    const top = after.top - moved;
+    const over = Math.max(0, top + after.height + 8 - lowest) || Math.min(0, top - highest - 8);
+    window.scrollBy(0, moved + over);
   }
 
   neighbour(row, by) {

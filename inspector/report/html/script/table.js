@@ -109,6 +109,12 @@ class Table {
     this.fill();
   }
 
+  // Where a row is in the window; null where it is not listed.
+  placeOf(row) {
+    const place = this.order.indexOf(row);
+    return place < 0 ? null : { top: this.body.getBoundingClientRect().top + place * ROW, height: ROW };
+  }
+
   intoSight(place) {
     const head = this.cells[0].offsetHeight;
     const [top, room] = [this.box.scrollTop, this.box.clientHeight - head];
