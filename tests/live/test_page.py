@@ -247,6 +247,8 @@ def test_a_filter_chooses(show: Pages) -> None:
     assert "No connection matches" in opened.page.locator("#rows").inner_text()
     search.press("Escape")
     assert opened.count() == "32 connections"
+    # Without connections there were no distributions, above the button.
+    opened.page.locator("#distributions").wait_for()
     opened.page.get_by_role("button", name="Show connections to 10.0.0.1:8001").click()
     assert opened.count() == "32 connections"
     assert search.input_value() == "10.0.0.1:8001"
@@ -508,6 +510,11 @@ def test_paper_has_light_colours_and_the_whole_list(show: Pages) -> None:
     assert opened.pixels(0) > 50
     assert page.locator("#rows .row").count() == 32
     assert not page.locator("#bar").is_visible()
+    # What is folded cannot be unfolded there; the distributions stand in a row.
+    assert not page.locator(".kind").first.is_visible()
+    charts = [box.bounding_box() for box in page.locator("#charts .chart").all()]
+    assert len(charts) == 3
+    assert len({box["y"] for box in charts if box is not None}) == 1
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert opened.pixels(0) == 0
