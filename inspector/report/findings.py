@@ -7,7 +7,7 @@ finding of the same endpoint has just said of cause and cure is not said again. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from inspector.records.finding import Finding, Severity, Suspect
 from inspector.report.layout import Screen, hanging
@@ -33,11 +33,16 @@ def findings(found: Sequence[Finding], screen: Screen) -> Iterator[str]:
         if i:
             yield ""
         yield from _finding(finding, said, screen)
-    kinds = {finding.severity for finding in found}
-    if len(kinds) > 1:
+    meanings = severities({finding.severity for finding in found})
+    if len(meanings) > 1:
         yield ""
-        words = [f"{SIGNS[severity]} {meaning}" for severity, meaning in _MEANINGS.items() if severity in kinds]
+        words = [f"{SIGNS[severity]} {meaning}" for severity, meaning in meanings]
         yield from (screen.dim(line) for line in hanging(" ", words, "   ", screen))
+
+
+def severities(told: Collection[Severity]) -> list[tuple[Severity, str]]:
+    """Those severities, the worst first, with what they mean."""
+    return [(severity, meaning) for severity, meaning in _MEANINGS.items() if severity in told]
 
 
 def _finding(finding: Finding, said: set[tuple[str, str]], screen: Screen) -> Iterator[str]:

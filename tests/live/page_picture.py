@@ -15,7 +15,7 @@ from tests.recordings import CAPTURES
 
 #: Threads that share a pool of two connections.
 RECORDING = "captures/urllib3-pool-threads/client.pcapng.gz"
-WIDTH, HEIGHT = 1120, 980
+WIDTH, HEIGHT = 1120, 1100
 
 
 def main(folder: Path) -> None:

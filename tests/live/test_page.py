@@ -247,15 +247,58 @@ def test_a_filter_chooses(show: Pages) -> None:
     assert "No connection matches" in opened.page.locator("#rows").inner_text()
     search.press("Escape")
     assert opened.count() == "32 connections"
+    # Without connections there were no distributions, above the button.
+    opened.page.locator("#distributions").wait_for()
     opened.page.get_by_role("button", name="Show connections to 10.0.0.1:8001").click()
     assert opened.count() == "32 connections"
     assert search.input_value() == "10.0.0.1:8001"
 
 
+#: What is below every picture: of its boxes and lines, and of the strip above it.
+BOX, PALE = "request under way", "request under way, pale until its response began"
+LINE, UNSEEN = "no request under way: handshakes, later idle", "open, no request seen"
+BEGINS, TAIL = "first packet: the handshake begins", "after the close, until the last packet"
+STRIP = "strip above: how many were open; framed: the part below"
+
+
+@pytest.mark.parametrize(
+    ("name", "legend"),
+    [
+        ("urllib3-pool-threads", ["http/1.1", PALE, LINE, BEGINS, TAIL, "closed by client, FIN", STRIP]),
+        ("envoy-h2-drain", ["h2", PALE, LINE, BEGINS, TAIL, "closed by server, FIN", "GOAWAY by server", STRIP]),
+        (
+            "races-after",
+            ["http/1.1", PALE, LINE, BEGINS, TAIL, "closed by server, FIN", "request that met the close", STRIP],
+        ),
+        ("unanswered", ["nothing sent", LINE, BEGINS, "never opened: unanswered or half-open", STRIP]),
+    ],
+)
+def test_the_legend_has_the_marks_of_this_page(name: str, legend: list[str], show: Pages) -> None:
+    assert show.capture(recorded(name)).page.locator("#legend li").all_inner_texts() == legend
+
+
+def test_the_legend_has_what_occurs_rarely(show: Pages) -> None:
+    def legend(name: str) -> list[str]:
+        return show.capture(recorded(name)).page.locator("#legend li").all_inner_texts()
+
+    assert "requests at the same time" in legend("h2-limited")
+    assert "without a tick: open before the capture" in legend("mid-stream")
+    closed = legend("tls-no-keys")
+    assert UNSEEN in closed
+    assert not {BOX, PALE, LINE} & set(closed)
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_all_of_the_capture_is_shown_at_first(name: str, show: Pages) -> None:
+    page = show.capture(recorded(name)).page
+    span = page.locator(".facts span").nth(1).inner_text()
+    assert page.locator("#window").inner_text().startswith(f"{span} shown, ")
+
+
 def test_zoom_and_move(show: Pages) -> None:
     opened = show.capture(recorded("nginx-idle"))
     page, shown = opened.page, opened.page.locator("#window")
-    assert shown.inner_text().startswith("8.71 s shown, at most 6 open at once")
+    assert shown.inner_text().startswith("8.46 s shown, at most 6 open at once")
     page.get_by_role("button", name="Zoom in").click()
     opened.settled()
     assert shown.inner_text().startswith("5.23 s shown")
@@ -271,7 +314,7 @@ def test_zoom_and_move(show: Pages) -> None:
     assert opened.pixels(0) < whole
     page.keyboard.press("0")
     opened.settled()
-    assert shown.inner_text().startswith("8.71 s shown")
+    assert shown.inner_text().startswith("8.46 s shown")
     box = page.locator("#timeline").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 600, box["y"] + 60)
@@ -320,6 +363,109 @@ def test_a_story_by_pointer_and_by_keys(show: Pages) -> None:
     assert story.is_visible()
 
 
+def test_how_a_story_is_opened_is_said(show: Pages) -> None:
+    page = show.capture(recorded("race-after")).page
+    for section in ("#picture", "#connections"):
+        hint = page.locator(f"{section} .hint")
+        assert hint.is_visible()
+        assert "Click a " in hint.inner_text()
+        assert "Enter tells its story" in hint.inner_text()
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(390, 844), (700, 900), (999, 700), (1000, 700), (1280, 800), (1800, 900)]
+)
+def test_a_story_leaves_its_connection_in_sight(width: int, height: int, show: Pages) -> None:
+    opened = show.capture(recorded("nginx-proxy-before"), width=width, height=height)
+    page, story = opened.page, opened.page.locator("#story")
+    bar = page.locator("#bar").bounding_box()
+    for lane in (2, 12):
+        opened.click_lane(lane)
+        opened.settled()
+        told, timeline = story.bounding_box(), page.locator("#timeline").bounding_box()
+        assert bar is not None
+        assert told is not None
+        assert timeline is not None
+        scrolled = page.evaluate("document.getElementById('timeline').scrollTop")
+        top = timeline["y"] + 1 + RULER + HEAD + lane * LANE - scrolled
+        lowest = told["y"] if told["x"] == 0 else height
+        assert bar["height"] <= top < top + LANE <= lowest
+        assert told["x"] == 0 or timeline["x"] + timeline["width"] <= told["x"]
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        page.keyboard.press("Escape")
+        opened.settled()
+    page.locator("#rows .row").nth(9).click()
+    row, told = page.locator("#rows .row").nth(9).bounding_box(), story.bounding_box()
+    assert row is not None
+    assert told is not None
+    assert row["y"] + row["height"] <= (told["y"] if told["x"] == 0 else height)
+
+
+def test_a_duration_is_the_same_wherever_it_stands(show: Pages) -> None:
+    opened = show.capture(recorded("urllib3-pool-threads"))
+    page = opened.page
+    listed = page.locator("#rows .row").first.locator("> :nth-child(9)").inner_text()
+    assert listed == "281 ms"
+    opened.click_lane(0)
+    assert f"for {listed}, to its last packet" in page.locator("#story").inner_text()
+    assert f"for {listed}, to its last packet" in page.locator("#told").inner_text()
+
+
+@pytest.mark.parametrize("width", [390, 480, 700, 701, 999, 1000, 1280])
+def test_distributions_are_there_from_the_first(width: int, show: Pages) -> None:
+    page = show.capture(recorded("urllib3-pool-threads"), width=width).page
+    # No waiting: they are drawn with the rest.
+    assert page.locator("#distributions").is_visible()
+    assert page.locator("#charts .axis").all_inner_texts() == [
+        "idle before the close, logarithmic (1, 2, 5, 10 …)",
+        "requests",
+        "time of the handshake",
+    ]
+    drawn = [box.bounding_box() for box in page.locator("#charts canvas").all()]
+    assert [box is not None and box["width"] > 250 and box["x"] + box["width"] <= width for box in drawn] == [True] * 3
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_what_a_code_means_is_folded_below_its_finding(show: Pages) -> None:
+    page = show.capture(recorded("urllib3-pool-threads")).page
+    kind = page.locator(".finding .kind")
+    meaning = kind.locator("p")
+    assert not meaning.is_visible()
+    kind.locator("summary").press("Enter")
+    assert meaning.inner_text().startswith("More requests run at once than the client's pool keeps connections.")
+
+
+def test_keys_go_through_the_page_from_top_to_bottom(show: Pages) -> None:
+    page = show.capture(recorded("urllib3-pool-threads")).page
+    name = "document.activeElement.id || document.activeElement.textContent.trim()"
+    order = []
+    for _ in range(13):
+        page.keyboard.press("Tab")
+        order.append(page.evaluate(name))
+    assert order[:3] == ["To the picture", "Copy", "Show 30 connections"]
+    assert order[3:9] == ["What pool-overflow means", "search", "zoom-in", "zoom-out", "zoom-all", "timeline"]
+    assert order[10:] == ["10.0.0.1:8001", "table", "id"]
+
+
+def test_findings_and_servers_are_there_without_scripts(show: Pages) -> None:
+    path = write(recorded("races-after"), show.folder)
+    context = show.browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    text = page.locator("body").inner_text()
+    for words in (
+        "4 requests to shop.test 10.0.0.1:8001 were lost",
+        "need scripts (JavaScript), which are off here",
+        "server FIN ×4",
+    ):
+        assert words in text, words
+    for idle in ("#bar", "#drawing", "#distributions", "#connections", ".show >> nth=0", ".copy >> nth=0"):
+        assert not page.locator(idle).is_visible(), idle
+    page.locator(".kind summary").first.click()
+    assert page.locator(".kind p").first.is_visible()
+    context.close()
+
+
 def test_what_is_below_the_pointer_is_told(show: Pages) -> None:
     opened = show.capture(recorded("nginx-idle"))
     page = opened.page
@@ -364,6 +510,11 @@ def test_paper_has_light_colours_and_the_whole_list(show: Pages) -> None:
     assert opened.pixels(0) > 50
     assert page.locator("#rows .row").count() == 32
     assert not page.locator("#bar").is_visible()
+    # What is folded cannot be unfolded there; the distributions stand in a row.
+    assert not page.locator(".kind").first.is_visible()
+    charts = [box.bounding_box() for box in page.locator("#charts .chart").all()]
+    assert len(charts) == 3
+    assert len({box["y"] for box in charts if box is not None}) == 1
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert opened.pixels(0) == 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from inspector.findings.rule import FindingKind
 from inspector.inspection import Inspection
 from inspector.records.capture import CaptureRecord
 from inspector.records.endpoint import EndpointRecord
@@ -23,6 +24,7 @@ from inspector.report.endpoint_table import (
     requests_text,
     response_words,
 )
+from inspector.report.explain import QUALIFIERS, kinds
 from inspector.report.findings import packets_text, suspect_text
 from inspector.report.heading import problem_text, skipped_words
 from inspector.report.html import budget
@@ -48,6 +50,10 @@ class FindingView:
     filter: str
     connections: str | None
     """How many it is about; None where it names none."""
+    kind: FindingKind | None
+    """What `explain` tells of its code; None of a code that it does not know."""
+    qualifiers: list[tuple[str, str]]
+    """With what they mean."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,10 +76,15 @@ class EndpointRow:
 
 def finding_views(findings: Sequence[Finding]) -> list[FindingView]:
     """All findings but the figures of reuse, which are a sentence; the most severe first, as they come."""
-    return [_view(number, finding) for number, finding in enumerate(findings) if finding.code != REUSE]
+    known = {kind.code: kind for kind in kinds()}
+    return [
+        _view(number, finding, known.get(finding.code))
+        for number, finding in enumerate(findings)
+        if finding.code != REUSE
+    ]
 
 
-def _view(number: int, finding: Finding) -> FindingView:
+def _view(number: int, finding: Finding, kind: FindingKind | None) -> FindingView:
     count = len(finding.connections)
     return FindingView(
         number=number,
@@ -86,6 +97,8 @@ def _view(number: int, finding: Finding) -> FindingView:
         packets=packets_text(finding) if finding.evidence else None,
         filter=printable(finding.filter),
         connections=units.plural(count, "connection") if count else None,
+        kind=kind,
+        qualifiers=[(qualifier, QUALIFIERS[qualifier]) for qualifier in finding.qualifiers],
     )
 
 

@@ -19,7 +19,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from inspector.inspection import Inspection
-from inspector.report.findings import SIGNS
+from inspector.report.findings import SIGNS, severities
 from inspector.report.heading import capture_facts, capture_name
 from inspector.report.html.contents import about_left_out, endpoint_rows, finding_views, heading_notes, reuse_sentence
 from inspector.report.html.data import EventsOf, page_data
@@ -27,7 +27,20 @@ from inspector.report.units import plural
 from inspector.version import __version__
 
 #: The page's script, in the order in which its parts are put together.
-SCRIPTS = ("format", "data", "shapes", "lanes", "painter", "overview", "timeline", "table", "story", "charts", "page")
+SCRIPTS = (
+    "format",
+    "data",
+    "shapes",
+    "lanes",
+    "painter",
+    "legend",
+    "overview",
+    "timeline",
+    "table",
+    "story",
+    "charts",
+    "page",
+)
 #: Connections from which on distributions may tell something; with fewer, what draws them is left out.
 LEAST_DRAWN = 10
 
@@ -59,7 +72,8 @@ def html_report(inspection: Inspection, events_of: EventsOf, notes: Sequence[str
         "notes": [*notes, *heading_notes(inspection)],
         "problems": bool(inspection.capture.problems),
         "signs": SIGNS,
-        "findings": finding_views(inspection.findings),
+        "findings": (views := finding_views(inspection.findings)),
+        "severities": severities({view.severity for view in views}),
         "reuse": reuse_sentence(inspection.findings),
         "endpoints": (rows := endpoint_rows(inspection)),
         "others": any(row.others for row in rows),

@@ -12,6 +12,7 @@ from inspector.records.capture import Dropped, History, Problem
 from inspector.records.exchange import Exchange
 from inspector.records.finding import Suspect
 from inspector.records.http2 import GoawayFrame
+from inspector.report.explain import kind_named
 from inspector.report.html.data import EventsOf
 from inspector.report.html.page import LEAST_DRAWN, SCRIPTS, embedded_json, page_script
 from inspector.report.text import printable
@@ -167,6 +168,34 @@ def test_a_finding_tells_all_that_it_knows() -> None:
     ):
         assert words in reader.text, words
     assert ("data-copy", "tcp.stream in {0..5}") in reader.attributes
+
+
+def test_a_finding_says_what_its_code_means() -> None:
+    one, unknown = finding("it closes"), finding("it is new")
+    unknown.code, unknown.qualifiers = "not-in-this-version", []
+    reader = read(samples.inspection(findings=[one, unknown]))
+    kind = kind_named("server-idle-timeout")
+    for words in (
+        "What server-idle-timeout means",
+        kind.meaning,
+        f"told {kind.when}",
+        f"severity {kind.severity}",
+        f"do {kind.advice}",
+        "few-samples it was seen once",
+    ):
+        assert " ".join(words.split()) in reader.text, words
+    assert "What not-in-this-version means" not in reader.text
+
+
+def test_severities_that_occur_are_explained() -> None:
+    lost, note = finding("it is lost"), finding("it is odd")
+    lost.severity, note.severity = "problem", "notice"
+    text = read(samples.inspection(findings=[note, lost])).text
+    assert "!! problem requests are lost · notice may cost or surprise" in text
+    assert "costs now" not in text
+    reuse = finding("nothing lost")
+    reuse.code, reuse.severity = "reuse", "info"
+    assert "good to know" not in read(samples.inspection(findings=[reuse])).text
 
 
 def test_findings_keep_their_order_and_reuse_is_a_sentence() -> None:

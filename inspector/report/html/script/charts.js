@@ -4,7 +4,7 @@
 const LEAST_TOLD = 3;
 const LEAST_DRAWN = 10;
 
-// Bounds of bins: 1, 2 and 5 times a power of ten, from the one below the least value to the one above the largest.
+// The bounds of uneven bins, a logarithmic axis: 1, 2 and 5 times a power of ten, from the one below the least value to the one above the largest.
 function ladder(least, most) {
   const steps = [];
   for (let power = 10 ** Math.floor(Math.log10(Math.max(least, 1))); ; power *= 10) {
@@ -18,19 +18,21 @@ function ladder(least, most) {
 // Equal steps where the values are near each other, else the ladder's.
 function durationBins(values) {
   const [least, most] = extent(values);
+  const isEven = most <= 8 * least;
   let bounds;
-  if (most > 8 * least) {
+  if (!isEven) {
     bounds = least < 1000 ? [0, ...ladder(1000, most)] : ladder(least, most);
   } else {
     const step = niceStep(Math.max(most - least, 1), 12);
     const first = Math.floor(least / step);
     bounds = Array.from({ length: Math.floor(most / step) - first + 2 }, (_, more) => (first + more) * step);
   }
-  return bounds.slice(0, -1).map((from, number) => ({
+  const bins = bounds.slice(0, -1).map((from, number) => ({
     from,
     text: from ? plainDuration(from) : "0",
     range: `${plainDuration(from)} to ${plainDuration(bounds[number + 1])}`,
   }));
+  return { bins, isEven };
 }
 
 // A bound of a bin, which is a round number.
@@ -44,16 +46,18 @@ function plainDuration(ns) {
 function countBins(values) {
   const [least, most] = extent(values);
   if (most - least < 20) {
-    return Array.from({ length: most - least + 1 }, (_, more) => {
+    const bins = Array.from({ length: most - least + 1 }, (_, more) => {
       const number = least + more;
       return { from: number, text: count(number), range: plural(number, "request") };
     });
+    return { bins, isEven: true };
   }
   const bounds = ladder(least, most);
-  return [...(least === 0 ? [0] : []), ...bounds].slice(0, -1).map((from, number, all) => {
+  const bins = [...(least === 0 ? [0] : []), ...bounds].slice(0, -1).map((from, number, all) => {
     const to = number + 1 < all.length ? all[number + 1] : bounds[bounds.length - 1];
     return { from, text: count(from), range: `${count(from)} to ${plural(to - 1, "request")}` };
   });
+  return { bins, isEven: false };
 }
 
 function extent(values) {
@@ -63,6 +67,7 @@ function extent(values) {
 const DISTRIBUTIONS = [
   {
     title: "Idle at close",
+    axis: "idle before the close",
     bins: durationBins,
     text: duration,
     value: (row) => (isClosed(row) ? connections.idle[row] : null),
@@ -70,6 +75,7 @@ const DISTRIBUTIONS = [
   },
   {
     title: "Requests per connection",
+    axis: "requests",
     bins: countBins,
     text: (value) => String(value),
     value: (row) => (openingOf(row) === "handshake" && isClosed(row) ? connections.requests[row] : null),
@@ -77,6 +83,7 @@ const DISTRIBUTIONS = [
   },
   {
     title: "TCP handshake",
+    axis: "time of the handshake",
     bins: durationBins,
     text: duration,
     value: (row) => connections.handshake[row],
@@ -84,6 +91,7 @@ const DISTRIBUTIONS = [
   },
   {
     title: "TLS handshake",
+    axis: "time of the handshake",
     bins: durationBins,
     text: duration,
     value: (row) => connections.tls[row],
@@ -120,14 +128,16 @@ class Charts {
     if (values.length < LEAST_TOLD) return;
     const figures = this.figures(values, distribution);
     const isDrawn = values.length >= LEAST_DRAWN && typeof echarts !== "undefined";
-    const bins = isDrawn ? filled(distribution.bins(values), values) : [];
+    const { bins: all, isEven } = isDrawn ? distribution.bins(values) : { bins: [] };
+    const bins = isDrawn ? filled(all, values) : [];
     if (bins.length < 2) {
       this.lines.append(element("li", "", element("b", "", distribution.title), ` ${figures}`));
       return;
     }
     const drawing = element("div", "drawing");
     const heading = element("h3", "", distribution.title);
-    this.box.append(element("div", "chart", heading, element("p", "quiet", figures), drawing));
+    const axis = element("p", "axis", distribution.axis + (isEven ? "" : ", logarithmic (1, 2, 5, 10 …)"));
+    this.box.append(element("div", "chart", heading, element("p", "quiet", figures), drawing, axis));
     const drawn = echarts.init(drawing, null, { renderer: "canvas" });
     drawn.setOption(barOption(distribution.title, bins));
     this.drawn.push(drawn);

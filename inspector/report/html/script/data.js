@@ -85,6 +85,11 @@ function closeOf(row) {
   return wasOpen(row) ? Math.max(data.span, connections.end[row]) : connections.end[row];
 }
 
+// To its last packet, as all reports have it.
+function durationOf(row) {
+  return connections.end[row] - connections.start[row];
+}
+
 function requestsOf(row) {
   if (connections.requests[row] !== null) return count(connections.requests[row]);
   return connections.estimate[row] === null ? UNKNOWN : "~" + count(connections.estimate[row]);

@@ -10,9 +10,10 @@ class Page {
     this.table = new Table(this);
     this.story = new Story(this);
     this.charts = new Charts();
-    showLegend(allRows);
     this.listen();
     this.filter();
+    // At once, so that nothing moves when the page is there.
+    this.draw();
   }
 
   listen() {
@@ -94,6 +95,13 @@ class Page {
     document.getElementById("count").textContent = of + plural(total, "connection");
   }
 
+  // What does not follow the pointer.
+  draw() {
+    clearTimeout(this.later);
+    showLegend(allRows);
+    this.charts.show(this.listed);
+  }
+
   clear() {
     if (this.story.isOpen) this.story.close();
     else if (this.chosen !== null) this.choose(null);
@@ -113,7 +121,26 @@ class Page {
 
   open(row) {
     this.choose(row);
+    const before = this.story.isOpen ? null : this.place(row);
     this.story.open(row);
+    this.keepInSight(row, before);
+  }
+
+  // Where the row is in the window, in the list if the story was asked for there, else in the picture.
+  place(row) {
+    return (this.story.isFrom(this.table.box) ? this.table : this.timeline).placeOf(row);
+  }
+
+  // The panel makes the picture narrower or covers the lower half: what was chosen stays where it was, or above.
+  keepInSight(row, before) {
+    const after = this.place(row);
+    if (!after) return;
+    const lowest = this.story.isBelow ? this.story.box.offsetTop : window.innerHeight;
+    const highest = document.getElementById("bar").offsetHeight;
+    const moved = before ? after.top - before.top : 0;
+    const top = after.top - moved;
+    const over = Math.max(0, top + after.height + 8 - lowest) || Math.min(0, top - highest - 8);
+    window.scrollBy(0, moved + over);
   }
 
   neighbour(row, by) {
@@ -133,7 +160,9 @@ class Page {
 
   drawn(view, blocks) {
     const most = `at most ${count(this.timeline.overview.most)} open at once`;
-    const part = `${duration(Math.round(view.to - view.from))} shown, ${most}`;
+    // Of the capture: the picture has a little air on both sides of it.
+    const shown = Math.min(view.to, data.span) - Math.max(view.from, 0);
+    const part = `${duration(Math.max(0, Math.round(shown)))} shown, ${most}`;
     const small = blocks ? `; ${plural(blocks, "connection")} too short for marks, zoom in to see them` : "";
     document.getElementById("window").textContent = part + small;
   }
@@ -171,9 +200,8 @@ class Page {
 
   recolour() {
     readColours();
-    showLegend(allRows);
     this.timeline.paint();
-    this.charts.show(this.listed);
+    this.draw();
   }
 
   print() {
@@ -190,7 +218,7 @@ class Page {
 }
 
 if (total) {
-  for (const part of document.querySelectorAll("#bar, .tools, #connections")) part.hidden = false;
+  for (const part of document.querySelectorAll("#bar, #drawing, #connections")) part.hidden = false;
   readColours();
   new Page();
 } else {

@@ -2,7 +2,6 @@
 // narrower than a few pixels is drawn as a block without marks, and how many these were is counted.
 
 const BOX = 12;
-const LEAST_BOX = 3;
 // Pixels from which on a connection has marks, and from which on its exchanges are told apart.
 const MARKED = 8;
 const APART = 3;
@@ -167,7 +166,7 @@ class Painter {
     context.fillStyle = protocolColour(protocolOf(row));
     const [from, to] = this.inSight(x, x + width);
     context.fillRect(from, y - 1, Math.max(1, to - from), 2);
-    if (openingOf(row) !== "mid-stream") context.fillRect(x - 0.5, y - 4, 1, 8);
+    if (openingOf(row) !== "mid-stream") drawOpening(context, x, y);
     this.halfClosed(row, x + width, y);
     this.exchanges(row, y);
     if (width >= MARKED || look.chosen === row || next - (x + width) > 2 * MARKED) this.marks(row, x + width, y);
@@ -187,12 +186,10 @@ class Painter {
     context.strokeRect(x - 3, y - LANE / 2 + 1, Math.max(1.5, width) + 6, LANE - 2);
   }
 
-  // From the close of one side to the last packet.
   halfClosed(row, x, y) {
     const [from, to] = this.inSight(x, this.x(connections.end[row]));
     if (!isClosed(row) || to - from < 2) return;
-    const { context } = this;
-    for (let at = from; at < to; at += 5) context.fillRect(at, y - 0.5, 2, 1);
+    drawTail(this.context, from, to, y);
   }
 
   exchanges(row, y) {
@@ -214,27 +211,8 @@ class Painter {
       behind[track] = to;
       const top = y - Math.ceil((several * (tall + 1) - 1) / 2) + track * (tall + 1);
       const respond = exchanges.respond[place];
-      this.box(from, to, top, tall, respond === null ? from : Math.min(to, this.x(begin + respond)));
+      drawBox(this.context, from, to, top, tall, respond === null ? from : Math.min(to, this.x(begin + respond)));
     }
-  }
-
-  // An exchange; what of it was before its response began is lighter.
-  box(from, to, top, tall, responded) {
-    const { context } = this;
-    const width = Math.max(LEAST_BOX, to - from);
-    context.fillRect(from, top, width, tall);
-    if (width <= 8) return;
-    const [alpha, colour] = [context.globalAlpha, context.fillStyle];
-    if (responded - from >= 1) {
-      context.globalAlpha = 0.45 * alpha;
-      context.fillStyle = colours.ground;
-      context.fillRect(from + 1, top + 1, responded - from - 1, tall - 2);
-      context.globalAlpha = alpha;
-      context.fillStyle = colour;
-    }
-    context.strokeStyle = colours.ground;
-    context.lineWidth = 1;
-    context.strokeRect(from - 0.5, top - 0.5, width + 1, tall + 1);
   }
 
   marks(row, close, y) {

@@ -114,47 +114,36 @@ function drawUnopened(context, x, y) {
   context.fillText("?", x + 3, y + 0.5);
 }
 
-function drawSwatch(context, protocol, x, y) {
-  context.fillStyle = protocolColour(protocol);
-  context.fillRect(x - 7, y - 1, 22, 2);
-  context.fillRect(x - 3, y - 5, 10, 10);
+// The least width of an exchange's box, and the width from which on it has an edge.
+const LEAST_BOX = 3;
+const EDGED_BOX = 8;
+
+// An exchange, in the colour that is set; what of it was before its response began is lighter.
+function drawBox(context, from, to, top, tall, responded) {
+  const width = Math.max(LEAST_BOX, to - from);
+  context.fillRect(from, top, width, tall);
+  if (width <= EDGED_BOX) return;
+  const [alpha, colour] = [context.globalAlpha, context.fillStyle];
+  if (responded - from >= 1) {
+    context.globalAlpha = 0.45 * alpha;
+    context.fillStyle = colours.ground;
+    context.fillRect(from + 1, top + 1, responded - from - 1, tall - 2);
+    context.globalAlpha = alpha;
+    context.fillStyle = colour;
+  }
+  context.strokeStyle = colours.ground;
+  context.lineWidth = 1;
+  context.strokeRect(from - 0.5, top - 0.5, width + 1, tall + 1);
 }
 
-// What is explained below the picture, as far as it is in it.
-function legendEntries(rows) {
-  const protocols = [...new Set(connections.protocol)].map((number) => strings[number]);
-  const entries = protocols.map((name) => [
-    name === "tls" ? "tls, not decrypted" : name === "none" ? "nothing sent" : name,
-    (context, x, y) => drawSwatch(context, name, x, y),
-  ]);
-  const closes = new Set();
-  for (const row of rows) if (isClosed(row)) closes.add(connections.by[row] * 2 + connections.reset[row]);
-  for (const close of [...closes].sort()) {
-    const [by, reset] = [close >> 1, close & 1];
-    entries.push([`closed by ${SIDES[by]}, ${reset ? "RST" : "FIN"}`, (c, x, y) => drawClose(c, by, reset, x, y)]);
-  }
-  const isLeft = (row) => !isClosed(row) && wasOpen(row);
-  if (rows.some(isLeft)) entries.push(["not closed when the capture ended", drawOpen]);
-  if (rows.some((row) => !wasOpen(row))) entries.push(["never opened: unanswered or half-open", drawUnopened]);
-  const seen = new Set(marks.what.map((what, place) => `${strings[what]} ${marks.by[place]}`));
-  for (const mark of [...seen].sort()) {
-    const [what, by] = [mark.slice(0, -2), Number(mark.slice(-1))];
-    const draw = what === "ping" ? drawPing : drawGoaway;
-    entries.push([`${what.toUpperCase()} by ${SIDES[by]}`, (c, x, y) => draw(c, by, x, y)]);
-  }
-  if (exchanges.race.some((race) => race)) entries.push(["request that met the close", drawRace]);
-  return entries;
+// Where a connection was opened.
+function drawOpening(context, x, y) {
+  context.fillRect(x - 0.5, y - 4, 1, 8);
 }
 
-function showLegend(rows) {
-  const list = document.getElementById("legend");
-  list.replaceChildren();
-  for (const [text, draw] of legendEntries(rows)) {
-    const canvas = document.createElement("canvas");
-    const context = sized(canvas, 26, 18);
-    draw(context, 11, 9);
-    list.append(element("li", "", canvas, text));
-  }
+// From the close of one side to the last packet.
+function drawTail(context, from, to, y) {
+  for (let at = from; at < to; at += 5) context.fillRect(at, y - 0.5, 2, 1);
 }
 
 // The canvas in so many CSS pixels, sharp on every screen; its context, cleared.

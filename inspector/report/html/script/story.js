@@ -14,10 +14,21 @@ class Story {
     return !this.box.hidden;
   }
 
+  // Whether it covers the window's lower part, not its right one.
+  get isBelow() {
+    return this.box.offsetLeft === 0;
+  }
+
+  // Whether it was opened, or would be, from here.
+  isFrom(box) {
+    return box.contains(this.isOpen ? this.before : document.activeElement);
+  }
+
   open(row) {
     if (!this.isOpen) this.before = document.activeElement;
     this.box.replaceChildren(this.head(row), ...this.facts(row), this.acts(row), ...this.body(row));
     this.box.hidden = false;
+    document.documentElement.classList.add("told");
     this.box.scrollTop = 0;
     this.box.focus({ preventScroll: true });
   }
@@ -25,6 +36,7 @@ class Story {
   close() {
     if (!this.isOpen) return;
     this.box.hidden = true;
+    document.documentElement.classList.remove("told");
     if (this.before && this.before.isConnected) this.before.focus({ preventScroll: true });
   }
 

@@ -15,8 +15,8 @@ const COLUMNS = [
   { title: "idle", text: (row) => duration(connections.idle[row]), order: (row) => connections.idle[row], number: true },
   {
     title: "duration",
-    text: (row) => duration(connections.end[row] - connections.start[row]),
-    order: (row) => connections.end[row] - connections.start[row],
+    text: (row) => duration(durationOf(row)),
+    order: durationOf,
     number: true,
     spare: true,
   },
@@ -107,6 +107,12 @@ class Table {
     const place = row === null ? -1 : this.order.indexOf(row);
     if (place >= 0) this.intoSight(place);
     this.fill();
+  }
+
+  // Where a row is in the window; null where it is not listed.
+  placeOf(row) {
+    const place = this.order.indexOf(row);
+    return place < 0 ? null : { top: this.body.getBoundingClientRect().top + place * ROW, height: ROW };
   }
 
   intoSight(place) {

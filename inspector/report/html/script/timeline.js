@@ -100,6 +100,14 @@ class Timeline {
     this.redraw();
   }
 
+  // Where a row's lane is in the window; null where it is not drawn.
+  placeOf(row) {
+    const place = this.layout.places.get(row);
+    if (!place) return null;
+    const inside = place[0].top + HEAD + place[1] * LANE - this.box.scrollTop;
+    return { top: this.box.getBoundingClientRect().top + this.box.clientTop + inside, height: LANE };
+  }
+
   // Scroll and move so that a row can be seen.
   intoSight(row) {
     const place = this.layout.places.get(row);
@@ -324,7 +332,7 @@ function summary(row) {
       : "never opened";
   return [
     `${protocolOf(row)}, ${openingOf(row)}${handshake}${tls}, ${requests}, packets ${count(connections.first[row])} to ${count(connections.last[row])}`,
-    `from ${sinceStart(connections.start[row])} s for ${duration(closeOf(row) - connections.start[row])}`,
+    `from ${sinceStart(connections.start[row])} s for ${duration(durationOf(row))}, to its last packet`,
     close,
   ];
 }
