@@ -13,7 +13,8 @@ from inspector.findings.case import Case, Scene
 from inspector.findings.causes import one_a_cause
 from inspector.findings.fronts import find_fronts
 from inspector.findings.pool import measure
-from inspector.findings.rules import rules
+from inspector.findings.rule import Rule
+from inspector.findings.rules import rules_for
 from inspector.records.capture import CaptureRecord
 from inspector.records.connection import Connection
 from inspector.records.endpoint import EndpointRecord
@@ -42,10 +43,13 @@ def judge(
     cases = [Case(endpoint, by_endpoint[endpoint.ip, endpoint.port], scene) for endpoint in endpoints]
     find_fronts(cases)
     findings: list[Finding] = []
+    asked: dict[str, Rule] = {}
     for case in cases:
         measure(case)
-        findings += one_a_cause([finding for rule in rules() for finding in rule.judge(case)])
-    findings = _gathered(findings)
+        of_case = {rule.code: rule for rule in rules_for(case)}
+        asked |= of_case
+        findings += one_a_cause([finding for rule in of_case.values() for finding in rule.judge(case)])
+    findings = _gathered(findings, asked.values())
     places = {str(Endpoint(endpoint.ip, endpoint.port)): i for i, endpoint in enumerate(endpoints)}
     findings.sort(
         key=lambda finding: (
@@ -60,9 +64,9 @@ def judge(
     return findings
 
 
-def _gathered(findings: list[Finding]) -> list[Finding]:
+def _gathered(findings: list[Finding], rules: Iterable[Rule]) -> list[Finding]:
     """The findings of all endpoints, fewer where rules say that several have one cause."""
-    for rule in rules():
+    for rule in rules:
         if rule.gather is None:
             continue
         theirs = [finding for finding in findings if finding.code == rule.code]
