@@ -100,8 +100,12 @@ def conclude(
     qualifiers: Sequence[Qualifier] = (),
     suspects: Sequence[Suspect] = (),
     advice: str | None = None,
+    ranked: bool = False,
 ) -> Finding:
-    """A finding about some connections of a case; `clause` is the display filter for their packets."""
+    """A finding about some connections of a case; `clause` is the display filter for their packets.
+
+    `ranked`: the evidence comes with the most telling first, and stays so; else it is put into the packets' order.
+    """
     figures: dict[str, Any] = msgspec.to_builtins(measured)
     return Finding(
         code=code,
@@ -113,7 +117,7 @@ def conclude(
         how=how,
         measured=figures,
         qualifiers=[*dict.fromkeys((*qualifiers, *case.scene.qualifiers))],
-        evidence=list(evidence[:MAX_EVIDENCE]),
+        evidence=list(evidence if ranked else sorted(evidence, key=lambda one: one.packet))[:MAX_EVIDENCE],
         suspects=list(suspects),
         advice=advice,
         filter=display_filter(case, connections, clause),
