@@ -87,7 +87,8 @@ def show(capture: str, number: int, shared: Shared) -> int:
     """Tell the story of one connection, event by event.
 
     ID counts connections from 0 in the order of their first packets, as Wireshark's tcp.stream does; `connspect read
-    --connections` lists them. Times are seconds since the connection's first packet.
+    --connections` lists them. Times are seconds since the connection's first packet. The first line ends with the
+    connection's state and history, in Zeek's words; the handbook's page Words tells them.
 
     \b
       connspect show client.pcapng 0
