@@ -148,12 +148,17 @@ def per_connection_words(endpoint: EndpointRecord, brief: bool = False) -> list[
     partial = 0 if brief else figures.partial
     rest = [f"{partial:,} not whole"] if partial else []
     if len(figures.histogram) > SHOWN_COUNTS:
-        median = f"median {figures.median:,.1f}".removesuffix(".0")
-        return [median, f"({figures.min:,} – {figures.max:,}){',' if rest else ''}", *rest]
+        return [median_text(endpoint), f"({figures.min:,} – {figures.max:,}){',' if rest else ''}", *rest]
     if figures.min == figures.max and not rest:
         return [f"{figures.min:,}"]
     *words, last = [*(units.times(f"{int(n):,}", count) for n, count in figures.histogram.items()), *rest]
     return [*(f"{word}," for word in words), last]
+
+
+def median_text(endpoint: EndpointRecord) -> str:
+    """The median of requests per connection, as such."""
+    median = endpoint.requests_per_connection.median
+    return units.UNKNOWN if median is None else f"median {median:,.1f}".removesuffix(".0")
 
 
 def closer_words(endpoint: EndpointRecord) -> list[str]:
