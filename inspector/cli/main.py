@@ -10,12 +10,24 @@ import click
 
 from inspector.cli import INTERRUPTED
 from inspector.cli.help import Group, Option, usage_line
-from inspector.cli.options import Shared, shared_options
+from inspector.cli.options import Format, Shared, shared_options
 from inspector.errors import ConnspectError, UsageError
 from inspector.report.text import printable
 from inspector.version import __version__
 
 _CAPTURE = click.Path(allow_dash=True)
+#: Formats that commands write.
+_TEXT: tuple[Format, ...] = ("table",)
+_TEXT_OR_JSON: tuple[Format, ...] = ("table", "json")
+_WITHOUT_TABLES: tuple[Format, ...] = ("table", "json", "ndjson", "html")
+#: Shared options, as Shared names them, that mean nothing to some commands: to those that list no connections, ...
+_LISTS = ("connections", "events")
+#: ... to that which is about one connection, ...
+_OF_MANY = (*_LISTS, "host", "port", "since", "until", "history")
+#: ... to those that read what comes now, ...
+_AT_ONCE = ("jobs",)
+#: ... and to that which reads no packets.
+_OF_PACKETS = (*_OF_MANY, "show_secrets", "keylog", "no_names", "jobs", "quiet", "verbose")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -50,7 +62,7 @@ def connspect(ctx: click.Context) -> None:
 
 @connspect.command()
 @click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=_CAPTURE)
-@shared_options
+@shared_options()
 def read(captures: tuple[str, ...], shared: Shared) -> int:
     """Report on captures.
 
@@ -70,12 +82,13 @@ def read(captures: tuple[str, ...], shared: Shared) -> int:
 @connspect.command()
 @click.argument("capture", type=_CAPTURE)
 @click.argument("number", metavar="ID", type=click.IntRange(0))
-@shared_options
+@shared_options(_TEXT, _OF_MANY)
 def show(capture: str, number: int, shared: Shared) -> int:
     """Tell the story of one connection, event by event.
 
     ID counts connections from 0 in the order of their first packets, as Wireshark's tcp.stream does; `connspect read
-    --connections` lists them. Times are seconds since the connection's first packet.
+    --connections` lists them. Times are seconds since the connection's first packet. The first line ends with the
+    connection's state and history, in Zeek's words; the handbook's page Words tells them.
 
     \b
       connspect show client.pcapng 0
@@ -187,7 +200,7 @@ _CAPTURED = "What is captured"
     default=True,
     help="No screen on a terminal, only a line that tells how far it is.",
 )
-@shared_options
+@shared_options(_WITHOUT_TABLES, _AT_ONCE)
 def live(shared: Shared, **capturing: Any) -> int:
     """Watch interfaces, and report as connections end.
 
@@ -219,7 +232,7 @@ def live(shared: Shared, **capturing: Any) -> int:
 @click.option(
     "--keep", "folder", cls=Option, heading=_CAPTURED, metavar="DIR", help="Keep all packets and the TLS keys there."
 )
-@shared_options
+@shared_options(_WITHOUT_TABLES, _AT_ONCE)
 def run(command: tuple[str, ...], interfaces: tuple[str, ...], folder: str | None, shared: Shared) -> int:
     """Start a program and report on its connections.
 
@@ -241,7 +254,7 @@ def run(command: tuple[str, ...], interfaces: tuple[str, ...], folder: str | Non
 
 @connspect.command()
 @click.argument("captures", metavar="CAPTURE [CAPTURE]", nargs=-1, required=True, type=_CAPTURE)
-@shared_options
+@shared_options(_TEXT_OR_JSON, (*_LISTS, "verbose"))
 def hops(captures: tuple[str, ...], shared: Shared) -> int:
     """Compare both sides of a proxy.
 
@@ -275,7 +288,7 @@ def _limit(name: str, text: str, value: str = "N") -> Callable[[_Function], _Fun
 @_limit("max-refused", "Connections refused.")
 @_limit("max-unanswered", "Connections that nobody answered.")
 @_limit("forbid", "A finding by its code, or all of a severity (notice) and worse.", "CODE")
-@shared_options
+@shared_options(_TEXT_OR_JSON, (*_LISTS, "show_secrets"))
 def check(captures: tuple[str, ...], shared: Shared, **limits: tuple[str, ...]) -> int:
     """Fail when connections break a limit: for CI.
 
@@ -305,7 +318,7 @@ def _codes(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[s
 
 @connspect.command()
 @click.argument("code", required=False, shell_complete=_codes)
-@shared_options
+@shared_options(_TEXT_OR_JSON, _OF_PACKETS)
 def explain(code: str | None, shared: Shared) -> int:
     """Tell what findings mean.
 

@@ -1,11 +1,15 @@
-"""The options that every command shares, in the contract's words, and what of them is not built yet."""
+"""The options that every command shares, in the contract's words, and what of them is not built yet.
+
+Every command takes all of them, so that a script need not know which is which. Its help has those that mean something
+to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import click
 
@@ -16,6 +20,15 @@ from inspector.errors import UsageError
 
 Format = Literal["table", "json", "ndjson", "html", "parquet"]
 
+#: What each format is for.
+_FORMATS: dict[Format, str] = {
+    "table": "table for people",
+    "json": "json for programs",
+    "ndjson": "ndjson as it is read",
+    "html": "html for a browser",
+    "parquet": "parquet for SQL",
+}
+
 _REPORT, _SELECT, _READ = "What is written", "Which connections are reported", "How it is read"
 
 _OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
@@ -23,16 +36,15 @@ _OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
         _REPORT,
         ("-T", "--format"),
         {
-            "type": click.Choice(["table", "json", "ndjson", "html", "parquet"]),
+            "type": click.Choice(get_args(Format)),
             "default": "table",
             "show_default": True,
-            "help": "table for people, json for programs, ndjson as it is read, html for a browser, parquet for SQL.",
         },
     ),
     (
         _REPORT,
         ("-o", "--output"),
-        {"metavar": "PATH", "help": "Write the report there; - is standard output (parquet: a folder)."},
+        {"metavar": "PATH"},
     ),
     (_REPORT, ("--connections",), {"is_flag": True, "help": "List the connections, too."}),
     (_REPORT, ("--events",), {"is_flag": True, "help": "Write the event log, too (table, ndjson)."}),
@@ -132,16 +144,38 @@ class Shared:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def shared_options(function: _Function) -> _Function:
-    """Declare the shared options and hand them to the command as one argument, `shared`."""
+def shared_options(
+    formats: Collection[Format] = get_args(Format), without: Collection[str] = ()
+) -> Callable[[_Function], _Function]:
+    """Declare the shared options and hand them to the command as one argument, `shared`.
+
+    `formats` are those that the command writes; `without`: names in Shared that mean nothing to it. What it does not
+    write and what means nothing to it is not in its help.
+    """
     names = list(Shared.__dataclass_fields__)
 
-    @wraps(function)
-    def command(**arguments: Any) -> Any:
-        shared = Shared(**{name: arguments.pop(name) for name in names})
-        return function(shared=shared, **arguments)
+    def declare(function: _Function) -> _Function:
+        @wraps(function)
+        def command(**arguments: Any) -> Any:
+            shared = Shared(**{name: arguments.pop(name) for name in names})
+            return function(shared=shared, **arguments)
 
-    declared: Any = command
-    for heading, declarations, attributes in reversed(_OPTIONS):
-        declared = click.option(*declarations, cls=Option, heading=heading, **attributes)(declared)
-    return declared  # type: ignore[no-any-return]
+        declared: Any = command
+        for heading, declarations, attributes in reversed(_OPTIONS):
+            name = declarations[-1].lstrip("-").replace("-", "_")
+            told = {"hidden": name in without, **attributes, **_told(name, formats)}
+            declared = click.option(*declarations, cls=Option, heading=heading, **told)(declared)
+        return declared  # type: ignore[no-any-return]
+
+    return declare
+
+
+def _told(name: str, formats: Collection[Format]) -> dict[str, Any]:
+    """What the help has of an option whose meaning hangs on the formats; of --format nothing, where there is one."""
+    if name == "format":
+        told = ", ".join(what for format, what in _FORMATS.items() if format in formats)
+        return {"hidden": len(formats) < 2, "metavar": f"[{'|'.join(formats)}]", "help": f"{told}."}
+    if name == "output":
+        folder = " (parquet: a folder)" if "parquet" in formats else ""
+        return {"help": f"Write the report there; - is standard output{folder}."}
+    return {}

@@ -101,9 +101,15 @@ def conclude(
     qualifiers: Sequence[Qualifier] = (),
     suspects: Sequence[Suspect] = (),
     advice: str | None = None,
+    ranked: bool = False,
 ) -> Finding:
-    """A finding about some connections of a case; `clause` is the display filter for their packets."""
+    """A finding about some connections of a case; `clause` is the display filter for their packets.
+
+    The first of `evidence` are kept. `ranked`: the most telling come first, and stay so; else they are put into the
+    packets' order.
+    """
     figures: dict[str, Any] = msgspec.to_builtins(measured)
+    shown = list(islice(evidence, MAX_EVIDENCE))
     return Finding(
         code=code,
         severity=severity,
@@ -114,7 +120,7 @@ def conclude(
         how=how,
         measured=figures,
         qualifiers=[*dict.fromkeys((*qualifiers, *case.scene.qualifiers))],
-        evidence=list(islice(evidence, MAX_EVIDENCE)),
+        evidence=shown if ranked else sorted(shown, key=lambda one: one.packet),
         suspects=list(suspects),
         advice=advice,
         filter=display_filter(case, connections, clause),

@@ -17,6 +17,8 @@ from inspector.report.text import printable
 
 #: The protocol of what could not be decrypted.
 ENCRYPTED = "tls"
+#: So many different numbers of requests on a connection are told one by one.
+SHOWN_COUNTS = 3
 #: Values of one header shown for an endpoint; JSON has all.
 SHOWN_VALUES = 6
 #: Characters of a value shown on a terminal.
@@ -36,14 +38,18 @@ _FIGURES = (
     Column("idle at close", breaks=True),
 )
 _NOTHING = [units.UNKNOWN]
+#: Nothing is amiss where requests of HTTP/1.1 have no Connection: the connection is kept anyway.
+_KEPT = " (HTTP/1.1 keeps it)"
 _KEEP_ALIVE = re.compile(r"timeout=(\d{1,18}), *max=(\d{1,18})", re.IGNORECASE)
 
 
-def endpoint_table(endpoints: Sequence[EndpointRecord], screen: Screen, most: int | None) -> Iterator[str]:
+def endpoint_table(
+    endpoints: Sequence[EndpointRecord], screen: Screen, most: int | None, all_names: bool = False
+) -> Iterator[str]:
     """The rows and the header values of at most `most` endpoints (None: all), and how many were left out."""
     ranked = sorted(endpoints, key=lambda endpoint: -endpoint.connections)
     shown = ranked[:most]
-    yield from _rows(shown, screen)
+    yield from _rows(shown, screen, all_names)
     if any(ENCRYPTED in endpoint.protocols for endpoint in shown):
         yield from hanging(
             " ",
@@ -66,9 +72,9 @@ def endpoint_table(endpoints: Sequence[EndpointRecord], screen: Screen, most: in
         yield from hanging(f" {_address(endpoint)}   TLS handshakes  ", _handshakes(endpoint), ", ", screen)
 
 
-def _rows(endpoints: Sequence[EndpointRecord], screen: Screen) -> Iterator[str]:
+def _rows(endpoints: Sequence[EndpointRecord], screen: Screen, all_names: bool) -> Iterator[str]:
     columns = [_HOST, *_FIGURES, _OTHERS]
-    rows = [[host_words(endpoint), *_figures(endpoint), other_words(endpoint)] for endpoint in endpoints]
+    rows = [[host_words(endpoint, all_names), *_figures(endpoint), other_words(endpoint)] for endpoint in endpoints]
     telling = [i for i in range(len(columns)) if any(row[i] not in ([], _NOTHING) for row in rows)]
     columns, rows = [columns[i] for i in telling], [[row[i] for i in telling] for row in rows]
     yield from grid(columns, rows, screen) if fits(columns, rows, screen) else _two_storeys(columns, rows, screen)
@@ -86,11 +92,14 @@ def _two_storeys(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], scre
         yield from below
 
 
-def host_words(endpoint: EndpointRecord) -> list[str]:
-    """Its name, where it has one, and its address."""
+def host_words(endpoint: EndpointRecord, all_names: bool = False) -> list[str]:
+    """Its name, where it has one, and its address; of several names the most frequent and how many more, or all."""
     if endpoint.name is None or endpoint.name.strip("[]") == endpoint.ip:
         return [_address(endpoint)]
     further = len(endpoint.names) - 1
+    if all_names and further > 0:
+        *others, last = sorted(endpoint.names, key=lambda name: (name != endpoint.name, -endpoint.names[name]))
+        return [*(f"{printable(name)}," for name in others), printable(last), _address(endpoint)]
     return [printable(endpoint.name) + (f" +{further}" if further > 0 else ""), _address(endpoint)]
 
 
@@ -130,15 +139,26 @@ def requests_text(endpoint: EndpointRecord) -> str:
     return " + ".join(parts) or units.UNKNOWN
 
 
-def per_connection_words(endpoint: EndpointRecord) -> list[str]:
-    """Requests per connection: the median, and the range where there is one."""
+def per_connection_words(endpoint: EndpointRecord, brief: bool = False) -> list[str]:
+    """Requests per connection: each number with its connections, of many numbers the median and the range; unless
+    `brief`, also how many connections are not among them."""
     figures = endpoint.requests_per_connection
     if figures.median is None or not endpoint.requests:
         return _NOTHING
-    median = f"{figures.median:,.1f}".removesuffix(".0")
-    if figures.min == figures.max:
-        return [median]
-    return [median, f"({figures.min:,} – {figures.max:,})"]
+    partial = 0 if brief else figures.partial
+    rest = [f"{partial:,} not whole"] if partial else []
+    if len(figures.histogram) > SHOWN_COUNTS:
+        return [median_text(endpoint), f"({figures.min:,} – {figures.max:,}){',' if rest else ''}", *rest]
+    if figures.min == figures.max and not rest:
+        return [f"{figures.min:,}"]
+    *words, last = [*(units.times(f"{int(n):,}", count) for n, count in figures.histogram.items()), *rest]
+    return [*(f"{word}," for word in words), last]
+
+
+def median_text(endpoint: EndpointRecord) -> str:
+    """The median of requests per connection, as such."""
+    median = endpoint.requests_per_connection.median
+    return units.UNKNOWN if median is None else f"median {median:,.1f}".removesuffix(".0")
 
 
 def closer_words(endpoint: EndpointRecord) -> list[str]:
@@ -220,7 +240,10 @@ def request_words(endpoint: EndpointRecord, screen: Screen) -> list[str]:
     """What requests say about the connection."""
     values = endpoint.headers.request.connection
     absent = (endpoint.requests or 0) - sum(values.values())
-    words = _values("Connection", values, screen) + ([units.times("no Connection", absent)] if absent > 0 else [])
+    words = _values("Connection", values, screen)
+    if absent > 0:
+        spoken = {name for name in endpoint.protocols if name != "none"}
+        words.append(units.times(f"no Connection{_KEPT if spoken == {'http/1.1'} else ''}", absent))
     return words or [units.UNKNOWN]
 
 

@@ -12,6 +12,7 @@ from inspector.report.endpoint_table import ENCRYPTED, closer
 from inspector.report.layout import Column, Screen, fits, grid
 from inspector.report.text import printable
 
+_NAME = Column("name")
 #: What is left out first where there is no room.
 _DURATION = Column("duration", right=True)
 _STATE = Column("state")
@@ -20,6 +21,7 @@ _CONNECTIONS = (
     Column("id", right=True),
     Column("client", joint="", breaks=True),
     Column("server", joint="", breaks=True),
+    _NAME,
     Column("protocol"),
     Column("opened"),
     Column("requests", right=True),
@@ -39,12 +41,16 @@ _EVENTS = (
 
 
 def connection_list(connections: Sequence[Connection], screen: Screen, most: int | None) -> Iterator[str]:
-    """A line a connection, at most `most` (None: all), and how many were left out. Without room, fewer columns."""
+    """A line a connection, at most `most` (None: all), and how many were left out. Without room, fewer columns.
+
+    Servers' names are told where they tell connections apart.
+    """
     columns, rows = list(_CONNECTIONS), [_connection_row(connection) for connection in connections[:most]]
+    if not _names_differ(connections):
+        columns, rows = _without(_NAME, columns, rows)
     for spare in (_DURATION, _STATE):
         if not fits(columns, rows, screen):
-            at = columns.index(spare)
-            columns, rows = columns[:at] + columns[at + 1 :], [row[:at] + row[at + 1 :] for row in rows]
+            columns, rows = _without(spare, columns, rows)
     if not fits(columns, rows, screen):
         at = columns.index(_CLOSER)
         for row in rows:
@@ -59,6 +65,21 @@ def event_list(events: Sequence[EventRecord], first_ns: int, screen: Screen) -> 
     yield from grid(_EVENTS, [_event_row(event, first_ns) for event in events], screen)
 
 
+def _names_differ(connections: Sequence[Connection]) -> bool:
+    """Whether there are names, and several of them or several servers."""
+    named = {connection.name for connection in connections if connection.name is not None}
+    if len(named) != 1:
+        return bool(named)
+    return len({(connection.server.ip, connection.server.port) for connection in connections}) > 1
+
+
+def _without(
+    column: Column, columns: list[Column], rows: list[list[list[str]]]
+) -> tuple[list[Column], list[list[list[str]]]]:
+    at = columns.index(column)
+    return columns[:at] + columns[at + 1 :], [row[:at] + row[at + 1 :] for row in rows]
+
+
 def _address(end: End) -> list[str]:
     """The address and the port, to be set side by side or one below the other."""
     ip, colon, port = str(Endpoint(end.ip, end.port)).rpartition(":")
@@ -71,6 +92,7 @@ def _connection_row(connection: Connection) -> list[list[str]]:
         [str(connection.id)],
         _address(connection.client),
         _address(connection.server),
+        [units.UNKNOWN if connection.name is None else printable(connection.name)],
         [f"{connection.protocol}*" if connection.protocol == ENCRYPTED else connection.protocol],
         [connection.opened.how],
         [requests_text(connection)],

@@ -50,7 +50,8 @@ def table(inspection: Inspection, view: View) -> Iterator[str]:
     yield from heading(inspection.capture, gone + sum(e.connections for e in inspection.endpoints), screen)
     if inspection.endpoints:
         yield ""
-        yield from endpoint_table(inspection.endpoints, screen, None if unlimited else LISTED_ENDPOINTS)
+        most = None if unlimited else LISTED_ENDPOINTS
+        yield from endpoint_table(inspection.endpoints, screen, most, all_names=view.everything)
     if view.connections and inspection.connections:
         yield ""
         yield from connection_list(inspection.connections, screen, None if unlimited else LISTED_CONNECTIONS)

@@ -75,6 +75,24 @@ def test_options_stand_under_headings(run: Run) -> None:
     assert headings == ["What is written:", "Which connections are reported:", "How it is read:", "Other:"]
 
 
+@pytest.mark.parametrize(
+    ("command", "told", "not_told"),
+    [
+        ("read", ["[table|json|ndjson|html|parquet]", "(parquet: a folder)", "--connections", "--host"], []),
+        ("show", ["--keylog", "--verbose"], ["--format", "parquet", "--events", "--host", "--since"]),
+        ("live", ["[table|json|ndjson|html]", "--events"], ["parquet", "--jobs"]),
+        ("run", ["[table|json|ndjson|html]", "--events"], ["parquet", "--jobs"]),
+        ("hops", ["[table|json]", "--host"], ["--connections", "--events", "--verbose"]),
+        ("check", ["[table|json]", "--verbose"], ["--connections", "--events", "--show-secrets"]),
+        ("explain", ["[table|json]", "--output"], ["--keylog", "--host", "--quiet", "--history"]),
+    ],
+)
+def test_help_has_the_options_that_mean_something(command: str, told: list[str], not_told: list[str], run: Run) -> None:
+    page = " ".join(run(command, "--help").out.split())
+    assert [word for word in told if word not in page] == []
+    assert [word for word in not_told if word in page] == []
+
+
 def test_version(run: Run) -> None:
     assert run("--version").out.split()[-1] == __version__
 

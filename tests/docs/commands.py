@@ -24,6 +24,8 @@ class Told:
     """The text behind it: running text, or lines that stand as they are typed."""
     options: dict[str, list[tuple[str, str]]]
     """By heading: how it is written, and what it does."""
+    without: list[str]
+    """Options that it takes as all do, and that mean nothing to it."""
 
 
 def program() -> Told:
@@ -37,7 +39,7 @@ def commands() -> Iterator[Told]:
     for name, command in connspect.commands.items():
         told = _told(name, command)
         own = {
-            heading: [row for row in rows if row not in shared.get(heading, [])]
+            heading: [row for row in rows if row[0] not in {written for written, _ in shared.get(heading, [])}]
             for heading, rows in told.options.items()
         }
         told.options = {heading: rows for heading, rows in own.items() if rows}
@@ -58,7 +60,8 @@ def _told(name: str, command: click.Command) -> Told:
         record = parameter.get_help_record(context)
         if isinstance(parameter, click.Option) and record is not None:
             options.setdefault(getattr(parameter, "heading", "Other"), []).append(record)
-    return Told(name, " ".join(command.collect_usage_pieces(context)), first.rstrip("."), paragraphs, options)
+    hidden = [one.opts[-1] for one in command.params if isinstance(one, click.Option) and one.hidden]
+    return Told(name, " ".join(command.collect_usage_pieces(context)), first.rstrip("."), paragraphs, options, hidden)
 
 
 def _paragraphs(text: str) -> Iterator[str | list[str]]:

@@ -233,7 +233,7 @@ def _commands() -> str:
     lines = ["# Commands", "", "As `connspect COMMAND --help` tells them.", ""]
     for command in commands():
         lines += [*_command(command)]
-    lines += ["## Options of all commands that read packets", "", *_options(shared_options())]
+    lines += ["## Options of all commands", "", *_options(shared_options())]
     return MADE + "\n".join(lines)
 
 
@@ -246,6 +246,12 @@ def _command(command: Told) -> Iterator[str]:
         else:
             yield from ("```text", *paragraph, "```", "")
     yield from _options(command.options)
+    if command.without:
+        yield from (f"Of the options of all commands these mean nothing here: {_listed(command.without)}.", "")
+
+
+def _listed(options: list[str]) -> str:
+    return ", ".join(f"`{option}`" for option in options)
 
 
 def _options(by_heading: dict[str, list[tuple[str, str]]]) -> Iterator[str]:

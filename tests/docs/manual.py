@@ -44,7 +44,12 @@ def page() -> str:
     for command in commands():
         lines += [f'.SS "connspect {_text(command.name)} {_text(command.usage)}"', _text(command.summary) + "."]
         lines += [*_paragraphs(command), *_options(command.options)]
-    lines += [".SH OPTIONS", "Of all commands that read packets.", *_options(shared_options())]
+        if command.without:
+            lines += [
+                ".PP",
+                _text(f"Of the options of all commands these mean nothing here: {', '.join(command.without)}."),
+            ]
+    lines += [".SH OPTIONS", "Of all commands.", *_options(shared_options())]
     return "\n".join(lines) + "\n" + _FILES
 
 

@@ -23,6 +23,15 @@ def test_surplus_is_thrown_away_while_others_live_on() -> None:
     assert "client-never-reuses" not in findings, "one cause, one finding"
 
 
+def test_packets_are_named_in_their_order() -> None:
+    surplus = [opened((1, 40 + i), end_ms=41 + i) for i in range(4)]
+    for connection, packet in zip(surplus, (50, 49, 56, 53), strict=True):
+        assert connection.closed is not None
+        connection.closed.packet = packet
+    finding = conclude(opened(*KEPT, end_ms=500), *surplus)["pool-overflow"]
+    assert [one.packet for one in finding.evidence] == [49, 50, 53, 56]
+
+
 def test_pool_that_is_not_known_is_advised_in_general() -> None:
     mine = [
         asking(one, user_agent="mine/1")

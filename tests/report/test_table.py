@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from statistics import mean, median
 from typing import get_args
 
 import pytest
 
 from inspector.records.capture import Dropped, File, Problem
-from inspector.records.connection import Announced, CloseHow, End, Estimate, Opened, Side
+from inspector.records.connection import Announced, CloseHow, Connection, End, Estimate, Opened, Side
 from inspector.records.endpoint import (
     AnnouncedCount,
     ClosedCounts,
@@ -23,6 +24,7 @@ from inspector.records.endpoint import (
     TlsHandshakes,
 )
 from inspector.records.finding import Finding
+from inspector.report.endpoint_table import per_connection_words
 from inspector.report.findings import findings
 from inspector.report.layout import Screen
 from inspector.report.table import View, table
@@ -47,7 +49,7 @@ def mixed(ip: str = "192.168.100.100") -> EndpointRecord:
         half_open=1,
         still_open=1,
         closed=ClosedCounts(2, 1, 0, 3),
-        requests_per_connection=RequestsPerConnection(1, 2.5, 3.3, 25, {}, 2),
+        requests_per_connection=RequestsPerConnection(1, 2.5, 8, 25, {"1": 1, "2": 1, "3": 1, "25": 1}, 2),
         idle_before_close=IdleBeforeClose(
             Idle(3, 3 * MS, 3_100_000, 20 * SECOND), Idle(1, 70 * SECOND, 70 * SECOND, 70 * SECOND)
         ),
@@ -68,7 +70,7 @@ def drained() -> EndpointRecord:
         announced=announced,
         estimate=Estimate(12, "records"),
         closed=ClosedCounts(2, 2, 2, 2),
-        requests_per_connection=RequestsPerConnection(2, 5, 5, 5, {}, 0),
+        requests_per_connection=RequestsPerConnection(2, 5, 4, 5, {"2": 1, "5": 2}, 3),
         handshake=Handshakes(TcpHandshakes(6, 60_000), TlsHandshakes(6, 11_200_000, 4)),
     )
 
@@ -112,13 +114,13 @@ def test_at_80_columns_an_endpoint_has_a_line_of_its_own() -> None:
         "                                   connection",
         " 192.168.100.100:50100",
         "   already open ×1, refused ×7, unanswered ×2, half-open ×1",
-        "   http/1.1      2    1       18 2.5 (1 – 25) server RST ×3, client 3.10 ms",
-        "                                              client FIN ×2, (3.00 ms – 20.0 s),",
-        "                                              client RST ×1  server 1 min 10 s",
+        "   http/1.1      2    1       18   median 2.5 server RST ×3, client 3.10 ms",
+        "                                    (1 – 25), client FIN ×2, (3.00 ms – 20.0 s),",
+        "                                  2 not whole client RST ×1  server 1 min 10 s",
         "",
         " 192.168.100.100:50100   requests say   Connection: close ×3",
         "                                        Connection: keep-alive, Upgrade ×2",
-        "                                        no Connection ×13",
+        "                                        no Connection (HTTP/1.1 keeps it) ×13",
         "                         responses say  no Connection, no Keep-Alive",
         "",
         " --connections lists them, 'connspect show FILE ID' tells one,",
@@ -155,7 +157,7 @@ def test_in_a_pipe_every_endpoint_is_one_line() -> None:
 def test_a_terminal_shows_those_with_most_connections_and_counts_the_rest() -> None:
     endpoints = [*map(refused, range(1, 201)), mixed()]
     lines = list(table(samples.inspection(endpoints=endpoints), View(Screen(120))))
-    assert "192.168.100.100:50100" in lines[5]
+    assert "192.168.100.100:50100" in lines[4]
     assert " … and 181 more: -v lists them, --host and --port choose" in lines
     everything = list(table(samples.inspection(endpoints=endpoints), View(Screen(120), everything=True)))
     assert sum("refused ×1" in line for line in everything) == 200
@@ -167,6 +169,44 @@ def test_columns_that_would_say_nothing_are_left_out() -> None:
         " host:port   opened  open  requests  others",
         " 10.0.0.1:9       0     0         0  refused ×1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("histogram", "partial", "words", "brief"),
+    [
+        ({3: 6}, 0, "3", "3"),
+        ({3: 1}, 4, "3 ×1, 4 not whole", "3"),
+        ({1: 30, 5: 2}, 0, "1 ×30, 5 ×2", "1 ×30, 5 ×2"),
+        ({1: 1, 2: 1, 3: 5, 1000: 1}, 0, "median 3 (1 – 1,000)", "median 3 (1 – 1,000)"),
+        ({1: 2, 2: 2, 3: 2, 4: 2}, 1, "median 2.5 (1 – 4), 1 not whole", "median 2.5 (1 – 4)"),
+    ],
+)
+def test_requests_per_connection_are_no_average(
+    histogram: dict[int, int], partial: int, words: str, brief: str
+) -> None:
+    each = [n for n, count in histogram.items() for _ in range(count)]
+    named = {str(n): count for n, count in histogram.items()}
+    figures = RequestsPerConnection(min(each), median(each), mean(each), max(each), named, partial)
+    endpoint = samples.endpoint(requests_per_connection=figures)
+    assert " ".join(per_connection_words(endpoint)) == words
+    assert " ".join(per_connection_words(endpoint, brief=True)) == brief
+
+
+def test_several_names_are_counted_and_told_when_nothing_is_to_be_left_out() -> None:
+    inspection = samples.inspection(
+        endpoints=[samples.endpoint(name="shop.test", names={"a.test": 1, "b\x1b.test": 2, "shop.test": 3})]
+    )
+    assert list(table(inspection, PIPE))[3].startswith(" shop.test +2 10.0.0.1:8001  ")
+    everything = View(Screen(), everything=True)
+    assert list(table(inspection, everything))[3].startswith(" shop.test, b\\x1b.test, a.test 10.0.0.1:8001  ")
+
+
+def test_requests_of_http_1_0_without_connection_are_not_kept_anyway() -> None:
+    headers = Headers(RequestHeaders({}), ResponseHeaders({}, {}))
+    inspection = samples.inspection(
+        endpoints=[samples.endpoint(headers=headers, protocols={"http/1.0": 1, "http/1.1": 5})]
+    )
+    assert list(table(inspection, PIPE))[5] == " 10.0.0.1:8001   requests say   no Connection ×18"
 
 
 def test_what_was_not_tcp_lost_or_damaged_is_said() -> None:
@@ -222,7 +262,7 @@ def test_a_countdown_in_keep_alive_is_one_value() -> None:
     headers = Headers(RequestHeaders({}), ResponseHeaders({"Keep-Alive": 27}, counting))
     lines = list(table(samples.inspection(endpoints=[samples.endpoint(headers=headers)]), PIPE))
     assert lines[5:] == [
-        " 10.0.0.1:8001   requests say   no Connection ×18",
+        " 10.0.0.1:8001   requests say   no Connection (HTTP/1.1 keeps it) ×18",
         " 10.0.0.1:8001   responses say  Connection: Keep-Alive ×27    Keep-Alive: timeout=5, max=100 … 76 ×25"
         "    Keep-Alive: timeout=5 ×2    Keep-Alive: Timeout ×1",
     ]
@@ -246,6 +286,26 @@ def test_text_from_the_wire_is_escaped() -> None:
     text = "".join(table(inspection, View(Screen(), connections=True, events=True)))
     assert text.isprintable()
     assert "shop\\x1b]0;owned\\x07.test" in text
+
+
+def test_connections_are_listed_with_names_where_these_differ() -> None:
+    both = [samples.connection(), samples.connection(id=1, name="www\x1b.test"), samples.connection(id=2, name=None)]
+    lines = list(table(samples.inspection(connections=both), View(Screen(), connections=True)))
+    assert [line.split()[3] for line in lines[8:]] == ["name", "shop.test", "www\\x1b.test", "–"]
+    narrow = list(table(samples.inspection(connections=both), View(Screen(100), connections=True)))
+    assert max(map(len, narrow[8:12])) <= 100
+    assert "www\\x1b.test" in "".join(narrow)
+
+
+def test_a_name_is_told_beside_another_server() -> None:
+    one, other = samples.connection(), samples.connection(id=1, server=End("10.0.0.3", 8001), name=None)
+    assert "name" in _titles([one, other])
+    assert "name" not in _titles([one, samples.connection(id=1)])
+
+
+def _titles(connections: list[Connection]) -> list[str]:
+    lines = list(table(samples.inspection(connections=connections), View(Screen(), connections=True)))
+    return next(line.split() for line in lines if line.startswith(" id  client"))
 
 
 def test_connections_and_events_are_listed_on_demand() -> None:

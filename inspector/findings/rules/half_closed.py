@@ -104,6 +104,7 @@ def _told(case: Case, side: Side, held: Sequence[Connection]) -> Finding:
         f"{_passed_over(case, held) if side == 'client' else ''}{harmless}",
         measured=HalfClosed(len(held), oldest, side),
         evidence=[_evidence(connection) for connection in sorted(held, key=_waited, reverse=True)],
+        ranked=True,
         clause="tcp.flags.fin == 1 || tcp.flags.reset == 1",
         client=only(connection.client.ip for connection in held),
         suspects=[] if is_leak else _lazy(held, side),

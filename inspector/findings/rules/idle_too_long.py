@@ -75,6 +75,7 @@ def _judge(case: Case) -> Iterator[Finding]:
         f"{number(earlier(limit / 1e9))} s or more; none met the close yet",
         measured=TooLong(longest_ns, agreed.median_ns),
         evidence=[_evidence(*one) for one in sorted(late, key=lambda one: -one[0])],
+        ranked=True,
         clause="http.request || http2.headers || tcp.flags.fin == 1",
         client=only(connection.client.ip for connection in reused),
         qualifiers=agreed.qualifiers,

@@ -104,8 +104,9 @@ RULES = (
         thresholds=LIMITS,
         meaning="How many connections were opened, and how many a good pool would have opened for the same requests: "
         "one that keeps a connection until a second (or a fifth of the time, if that is less) before the server would "
-        "end it, and knows no limit of size. Connections that the server ended by itself count as needed. Without keys "
-        "the figure is an upper limit.",
+        "end it, and knows no limit of size. Each server name has a pool of its own, also where several names share "
+        "an address and port, since that is how clients keep connections. Connections that the server ended by itself "
+        "count as needed. Without keys connections_needed is an upper limit, and avoidable_opens a lower one.",
         example="A script calls requests.get twenty times: 20 connections opened, 1 needed, 19 avoidable.",
         advice="Where many are avoidable, another finding says why. In a short script they cost less than a pool.",
         judge=_judge,

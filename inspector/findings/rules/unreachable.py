@@ -186,7 +186,9 @@ def _together(group: Sequence[Finding]) -> Finding:
         how=f"{'SYN was met by RST' if code == 'refused' else f'no answer, {_sent(retries)}'}, on "
         f"{count(n, 'connection')}{'; so many look like a scan' if scans else ''}",
         measured=msgspec.to_builtins(Unreachable(n, retries, 0, len(group))),
-        evidence=[evidence for finding in group for evidence in finding.evidence[:1]][:MAX_EVIDENCE],
+        evidence=sorted((one for finding in group for one in finding.evidence[:1]), key=lambda one: one.packet)[
+            :MAX_EVIDENCE
+        ],
         advice="nothing, if somebody scans on purpose"
         if scans
         else "see whether the host is up, and what listens there"

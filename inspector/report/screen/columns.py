@@ -21,6 +21,7 @@ from inspector.report.endpoint_table import (
     closer_words,
     host_words,
     idle_at_close_words,
+    median_text,
     per_connection_words,
     protocol_words,
 )
@@ -65,7 +66,11 @@ def endpoint_columns() -> list[ListColumn[EndpointLine]]:
         ListColumn("opened", lambda line: f"{line.record.opened:,}", _opened, 7, 9, 0, True, True),
         ListColumn("/s", lambda line: f"{line.rate:,.1f}", lambda line: line.rate, 4, 7, 6, True, True),
         ListColumn(
-            "req/conn", lambda line: " ".join(per_connection_words(line.record)), _per_connection, 8, 16, 4, True, True
+            "req/conn",
+            lambda line: " ".join(per_connection_words(line.record, brief=True)),
+            _per_connection,
+            *(8, 18, 4, True, True),
+            shorter=lambda line: median_text(line.record),
         ),
         ListColumn("closed by", lambda line: " ".join(closer_words(line.record)), _closed, 14, 32, 1, False, True),
         ListColumn(

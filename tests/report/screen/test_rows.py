@@ -9,10 +9,12 @@ from rich.cells import cell_len
 
 from inspector.engine import Inspector, Options
 from inspector.inspection import Inspection
-from inspector.report.screen.board import KEPT_HAPPENINGS, RATE_SECONDS, Board
-from inspector.report.screen.columns import ListColumn, aligned, endpoint_columns, fitted
+from inspector.records.endpoint import RequestsPerConnection
+from inspector.report.screen.board import KEPT_HAPPENINGS, RATE_SECONDS, Board, EndpointLine
+from inspector.report.screen.columns import Fitted, ListColumn, aligned, endpoint_columns, fitted
 from inspector.report.screen.rows import Rows
 from inspector.sources.memory import MemorySource
+from tests.report import samples
 from tests.tcp.playbook import Talk, merged
 
 Pair = tuple[str, int]
@@ -77,6 +79,16 @@ def test_columns_have_room(room: int) -> None:
     assert columns[found.shown[0]].title == "host:port"
     if room > 200:
         assert len(found.shown) == len(columns)
+
+
+def test_requests_per_connection_are_their_median_where_there_is_no_room() -> None:
+    figures = RequestsPerConnection(1, 2.0, 2.5, 30, {"1": 30, "2": 40, "30": 2}, 0)
+    line = EndpointLine(samples.endpoint(requests_per_connection=figures), 0.0, "")
+    columns = endpoint_columns()
+    at = [column.title for column in columns].index("req/conn")
+    cells = [column.text(line) for column in columns]
+    assert Fitted([at], [19], 1).line(columns, cells, line) == "1 ×30, 2 ×40, 30 ×2".rjust(20)
+    assert Fitted([at], [10], 1).line(columns, cells, line) == "   median 2"
 
 
 def test_wide_letters_keep_columns_aligned() -> None:
