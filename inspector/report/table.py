@@ -84,11 +84,13 @@ def reuse_text(findings: Sequence[Finding]) -> str:
     if len(findings) == 1:
         title = findings[0].title
         return f"{title[0].upper()}{title[1:]}."
-    opened, needed, avoidable, handshake_ns = (
+    opened, needed, avoidable, handshake_ns, ended = (
         sum(finding.measured[figure] for finding in findings)
-        for figure in ("opened", "connections_needed", "avoidable_opens", "handshake_ns_saved")
+        for figure in ("opened", "connections_needed", "avoidable_opens", "handshake_ns_saved", "server_ended")
     )
     figures = f"{units.plural(opened, 'connection')} opened to {len(findings):,} endpoints, good pools need {needed:,}"
+    if not avoidable and ended:
+        return f"{figures}: {ended:,} were ended from their side."
     if not avoidable:
         return f"No reuse lost: {figures}."
     most = max(findings, key=lambda finding: int(finding.measured["avoidable_opens"]))

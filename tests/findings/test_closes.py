@@ -32,7 +32,9 @@ def test_server_that_says_close_each_time() -> None:
     assert finding.how == "5 of 5 responses announced it (Connection: close); no request had asked for it"
     assert finding.connections == [0, 1, 2, 3, 4]
     assert finding.suspects == [Suspect("nginx 1.22.1", "keepalive_timeout", "0", "Server header")]
-    assert finding.advice == "let the server keep connections alive; a client can do nothing about it"
+    assert finding.advice == (
+        "let the server keep connections alive (nginx 1.22.1 keepalive_timeout); a client can do nothing about it"
+    )
     assert finding.filter == "tcp.stream in {0..4} && (tcp.flags.syn == 1 || tcp.flags.fin == 1)"
 
 

@@ -66,7 +66,7 @@ def test_server_with_a_timer() -> None:
     (nginx,) = finding.suspects
     assert (nginx.product, nginx.setting, nginx.value) == ("nginx 1.22.1", "keepalive_timeout", "7s")
     assert finding.advice == (
-        "let requests / urllib3 retry what meets the close: HTTPAdapter(max_retries=...), since it never gives idle "
+        "let requests / urllib3 retry what meets the close: HTTPAdapter(max_retries=3), since it never gives idle "
         "connections up by itself; or raise nginx keepalive_timeout"
     )
 

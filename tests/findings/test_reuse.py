@@ -14,6 +14,7 @@ def test_figures_are_a_fact() -> None:
         "connections_needed": 1,
         "avoidable_opens": 19,
         "handshake_ns_saved": 19 * 1_060_000,
+        "server_ended": 0,
     }
     assert finding.title == (
         "20 connections opened to shop.test 10.0.0.1:8001, a good pool needs 1: 19 avoidable, 20 ms of handshakes"
@@ -30,7 +31,7 @@ def test_nothing_lost() -> None:
 def test_server_that_ends_them_leaves_nothing_to_the_pool() -> None:
     finding = conclude(*(opened((t, t + 5), end_ms=t + 6, by="server") for t in (0, 10, 20)))["reuse"]
     assert finding.title == (
-        "3 connections opened to shop.test 10.0.0.1:8001, a good pool needs 3: the server ended 3 of them itself"
+        "3 connections opened to shop.test 10.0.0.1:8001, a good pool needs 3: 3 were ended from its side"
     )
 
 

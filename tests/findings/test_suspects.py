@@ -248,7 +248,7 @@ def test_clients_give_up_a_second_or_a_fifth_earlier(timeout: float, limit: floa
     ("user_agent", "said"),
     [
         ("python-httpx/0.28.1", "httpx.Limits(keepalive_expiry=4)"),
-        ("python-requests/2.34", "HTTPAdapter(max_retries=...)"),
+        ("python-requests/2.34", "HTTPAdapter(max_retries=3)"),
         ("Java-http-client/21", "-Djdk.httpclient.keepalive.timeout=4"),
         ("Go-http-client/1.1", "http.Transport{IdleConnTimeout: 4 * time.Second}"),
         ("Mozilla/5.0", "before 4 s"),

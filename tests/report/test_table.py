@@ -27,7 +27,7 @@ from inspector.records.finding import Finding
 from inspector.report.endpoint_table import per_connection_words
 from inspector.report.findings import findings
 from inspector.report.layout import Screen
-from inspector.report.table import View, table
+from inspector.report.table import View, reuse_text, table
 from tests.report import samples
 from tests.report.samples import MS, NO_IDLE, SECOND
 
@@ -424,3 +424,11 @@ def test_cause_and_cure_are_said_once_for_an_endpoint() -> None:
     assert sum(line.startswith("    do ") for line in lines) == 1
     lines = told(one, samples.finding(endpoint="10.0.0.9:80", advice=do))
     assert sum(line.startswith("    do ") for line in lines) == 2
+
+
+def test_what_servers_ended_is_not_said_to_be_no_loss() -> None:
+    figures = {"opened": 9, "connections_needed": 9, "avoidable_opens": 0, "handshake_ns_saved": 0, "server_ended": 8}
+    two = [samples.finding(code="reuse", endpoint=place, measured=figures) for place in ("10.0.0.1:80", "10.0.0.2:80")]
+    assert reuse_text(two) == "18 connections opened to 2 endpoints, good pools need 18: 16 were ended from their side."
+    kept = [samples.finding(code="reuse", measured={**figures, "server_ended": 0})] * 2
+    assert reuse_text(kept) == "No reuse lost: 18 connections opened to 2 endpoints, good pools need 18."

@@ -77,6 +77,7 @@ def _closes_each(case: Case) -> Iterator[Finding]:
     said = sum(connection.closed is not None and connection.closed.announced is not None for connection in ended)
     avoidable = len(ended) - _needed(case.uses, ended)
     costs = f", {avoidable:,} could have been saved" if avoidable else ""
+    causes = suspects(ended, "server", "each")
     yield conclude(
         "server-closes-each-response",
         "warning" if avoidable and not _all_brief(case.uses, ended) else "info",
@@ -87,9 +88,14 @@ def _closes_each(case: Case) -> Iterator[Finding]:
         measured=ClosesEach(len(ended), said),
         evidence=(closing(connection) for connection in ended),
         clause=_clause(ended),
-        suspects=suspects(ended, "server", "each"),
-        advice="let the server keep connections alive; a client can do nothing about it",
+        suspects=causes,
+        advice=f"let the server keep connections alive{_by_which(causes)}; a client can do nothing about it",
     )
+
+
+def _by_which(causes: Sequence[Suspect]) -> str:
+    """The setting, where there is one suspect that has one."""
+    return f" ({causes[0].product} {causes[0].setting})" if len(causes) == 1 and causes[0].setting else ""
 
 
 def _one_answer(connection: Connection) -> Exchange | None:

@@ -27,6 +27,7 @@ class Reuse(Struct):
     handshake_ns_saved: Annotated[
         int, says("Handshake time that the avoidable ones took: their number, by the median.")
     ]
+    server_ended: Annotated[int, says("Of those needed, the ones that the server ended by itself.")]
 
 
 class Thresholds(Struct, frozen=True):
@@ -46,7 +47,8 @@ def _judge(case: Case) -> Iterator[Finding]:
     opened = pool.connections_needed + pool.avoidable_opens
     if not opened:
         return
-    figures = Reuse(opened, pool.connections_needed, pool.avoidable_opens, pool.handshake_ns_saved)
+    ended = sum(use.server_ended for use in case.uses)
+    figures = Reuse(opened, pool.connections_needed, pool.avoidable_opens, pool.handshake_ns_saved, ended)
     encrypted = any(use.kind == "tls" for use in case.uses)
     wasteful = [use for use in case.uses if use.avoidable] or case.uses
     openings = [c for use in wasteful for c in use.connections[:MAX_EVIDENCE] if c.opened.how == "handshake"]
@@ -74,9 +76,8 @@ def _title(case: Case, figures: Reuse, encrypted: bool) -> str:
         )
         least = "at least " if encrypted else ""
         return f"{opened} opened to {case.place}, {needed}: {least}{figures.avoidable_opens:,} avoidable{took}"
-    ended = sum(use.server_ended for use in case.uses)
-    if ended:
-        return f"{opened} opened to {case.place}, {needed}: the server ended {ended:,} of them itself"
+    if figures.server_ended:
+        return f"{opened} opened to {case.place}, {needed}: {figures.server_ended:,} were ended from its side"
     return f"no reuse lost at {case.place}: {opened} opened, {needed}"
 
 
