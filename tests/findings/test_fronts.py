@@ -66,6 +66,16 @@ def test_one_host_asks_both() -> None:
     assert fronts(outer, asked(5, by=CLIENT)) == [None, None]
 
 
+def test_one_host_asks_both_beside_another() -> None:
+    outer = [*asked(5, by=CLIENT, early_ms=1, late_ms=1), *asked(1, by=End("10.0.0.3", 40_000), target="/b")]
+    assert fronts(outer, asked(5, by=CLIENT)) == [None, None]
+
+
+def test_requests_to_one_server_lie_in_one_another_without_a_proxy() -> None:
+    both = [*asked(1, by=CLIENT, early_ms=1, late_ms=5_000), *asked(20, by=PROXY_OUT)]
+    assert fronts(both, asked(3, by=CLIENT, target="/b")) == [None, None]
+
+
 def test_answers_that_come_later_are_no_answers_to_these() -> None:
     assert fronts(asked(5, by=CLIENT, early_ms=1, late_ms=-1), asked(5, by=PROXY_OUT)) == [None, None]
 

@@ -7,7 +7,9 @@ what still has something to send is not waiting: read off the messages, or else 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Annotated
 
 from msgspec import Struct
@@ -114,13 +116,20 @@ def _told(case: Case, side: Side, held: Sequence[Connection]) -> Finding:
 
 def _passed_over(case: Case, held: Sequence[Connection]) -> str:
     """Whether the client opened others meanwhile: a pool that looked would have closed these then."""
-    waiting = [
-        (one.client.ip, one.name, one.closed.time_ns, one.closed.time_ns + _waited(one)) for one in held if one.closed
-    ]
-    opened = sum(
-        any((ip, name) == (new.client.ip, new.name) and start < new.start_ns < end for ip, name, start, end in waiting)
-        for new in case.opened
-    )
+    waiting: dict[tuple[str, str | None], list[tuple[int, int]]] = {}
+    for one in held:
+        if one.closed is not None:
+            since_ns = one.closed.time_ns
+            waiting.setdefault((one.client.ip, one.name), []).append((since_ns, since_ns + _waited(one)))
+    latest: dict[tuple[str, str | None], list[int]] = {}
+    for key, spans in waiting.items():
+        spans.sort()
+        latest[key] = list(accumulate((until_ns for _, until_ns in spans), max))
+    opened = 0
+    for new in case.opened:
+        if spans := waiting.get((new.client.ip, new.name), []):
+            before = bisect_left(spans, (new.start_ns, 0))
+            opened += bool(before) and latest[new.client.ip, new.name][before - 1] > new.start_ns
     return f"; {count(opened, 'other')} opened meanwhile" if opened else ""
 
 
